@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BURGEON_MODEL_FIT_H
+#define BURGEON_MODEL_FIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/model/growth.h"
+
+/*
+ * Two estimators of the growth curve behind one function.
+ *
+ * likelihood     maximum a posteriori of the binned reinforced process (negative binomial in every bin, exact for any edges),
+ *                quasi-likelihood with one over-dispersion per series, Gaussian prior on theta = (ln lambda, mu, ln sigma);
+ *                Levenberg-Marquardt on the Fisher information. The spread is Laplace's: V = Hessian^-1.
+ * least-squares  the paper's: unweighted, on the cumulative counts at the bin ends, bounds lambda, mu, sigma >= 0 (mu in the
+ *                caller's time unit), gsl_multifit_nlinear with the analytic Jacobian, multi-start when cold.
+ *
+ * Pure functions: same input, same output to the bit, on any thread.
+ */
+
+typedef enum BgEstimator { BG_ESTIMATOR_LIKELIHOOD, BG_ESTIMATOR_LEAST_SQUARES } BgEstimator;
+const char *bg_estimator_name(BgEstimator estimator);
+
+/** Counts by age. Bin j is (edges[j], edges[j+1]] days of age and holds counts[j] >= 0; edges rise strictly, edges[0] >= 0. */
+typedef struct BgCounts {
+        const double *edges_days; /* n_bins + 1 */
+        const double *counts;     /* n_bins; integers in value */
+        size_t n_bins;
+        double before; /* count before edges[0], normally 0 */
+} BgCounts;
+
+/** Gaussian prior on theta (mu in ln days). The population's: learned elsewhere, or bg_prior_population(). */
+typedef struct BgPrior {
+        double mean[BG_THETA_N];
+        double precision[BG_SYM_N]; /* inverse covariance, packed */
+} BgPrior;
+
+typedef struct BgFitSpec {
+        BgEstimator estimator;
+        double m;              /* > 0; likelihood default 3 */
+        double unit_days;      /* time unit of least squares: its bound mu >= 0 and its start depend on it. 1, 30.4375, 365.25 */
+        double dispersion_base;  /* phi = base + slope n / (T / 30.4375 d); defaults 5, 0.3; 1, 0 = the process itself */
+        double dispersion_slope;
+        BgPrior prior;
+        unsigned iterations_max;
+} BgFitSpec;
+/** The defaults of the likelihood estimator: m = 3, phi = 5 + 0.3 n/T, the fixed population prior. */
+BgFitSpec bg_fit_spec_default(BgEstimator estimator);
+
+typedef enum BgFitStatus {
+        BG_FIT_NONE,      /* never fitted (zero value) */
+        BG_FIT_OK,        /* converged */
+        BG_FIT_BOUND,     /* least squares: converged on a bound */
+        BG_FIT_NO_DATA,   /* nothing to fit (no bins or no counts): parameters are the prior's mean / the start */
+        BG_FIT_LIMIT,     /* iterations ran out: the best point found */
+        BG_FIT_NONFINITE, /* input or arithmetic left the finite numbers: the prior's mean with the prior's spread */
+} BgFitStatus;
+const char *bg_fit_status_name(BgFitStatus status);
+
+/** Result. Invariant: theta and spread are finite and spread is positive definite, whatever the status. */
+typedef struct BgFit {
+        double theta[BG_THETA_N];   /* mu in ln days for both estimators */
+        double spread[BG_SYM_N];    /* covariance of theta, packed */
+        double m;
+        double dispersion;          /* phi that was used; 1 for least squares */
+        double objective;           /* minimised: negative log posterior / sum of squares */
+        double sse;                 /* sum of squared residuals of the cumulative counts at the bin ends */
+        double moved;               /* Mahalanobis distance of theta from the prior's mean, per sqrt(3), in prior sd */
+        unsigned iterations;
+        BgFitStatus status;
+        bool warm;                  /* the start was a previous fit and its optimum was kept */
+} BgFit;
+
+/**
+ * bg_fit() - estimate the growth curve of one series
+ * @previous: start of a warm refit; NULL, or status NONE, for a cold one (prior mean / multi-start)
+ *
+ * Bad input (n_bins == 0, non-finite, counts < 0, edges that do not rise) never fails the call: see the status.
+ * Cost: O(n_bins) an iteration; about 2-6 iterations warm. No allocation with the likelihood; workspaces per call with GSL.
+ */
+void bg_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *previous);
+
+/**
+ * bg_fit_objective() - the likelihood estimator's objective, gradient and Fisher Hessian at theta (tests, audits)
+ * Return: -(1/phi) sum_j loglik_j + (theta - mean)' P (theta - mean) / 2
+ */
+double bg_fit_objective(const BgFitSpec *spec, const BgCounts *history, const double theta[BG_THETA_N],
+                        double gradient[BG_THETA_N], double hessian[BG_SYM_N]);
+
+BgGrowth bg_fit_growth(const BgFit *fit);
+BgPrior bg_prior_population(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BURGEON_MODEL_FORECAST_H
+#define BURGEON_MODEL_FORECAST_H
+
+#include <stddef.h>
+
+#include "daemon/model/fit.h"
+
+/*
+ * Forecasts of the cumulative count, conditional on what was counted.
+ *
+ * Given N(T) = n the growth N(T+h) - n of the reinforced process is exactly negative binomial with r = n + m and
+ * p = exp(-lambda (F(T+h) - F(T))). Over-dispersion, parameter spread and process noise widen it: the published quantiles are
+ * those of the negative binomial with the mean and variance of the mixture.
+ */
+
+enum { BG_QUANTILE_N = 7 };
+extern const double bg_quantile_levels[BG_QUANTILE_N]; /* .05 .1 .25 .5 .75 .9 .95 */
+
+#define BG_HORIZON_MIN_DAYS (1.0 / 24)
+#define BG_HORIZON_MAX_DAYS 1826.25
+
+typedef struct BgForecastPoint {
+        double days;             /* horizon */
+        double mean;             /* of the cumulative count at T + days; >= count */
+        double q[BG_QUANTILE_N]; /* integers in value, >= count, rising with the level */
+} BgForecastPoint;
+
+/**
+ * bg_forecast() - forecast at several horizons
+ * @count:        n = N(T) >= 0
+ * @age_days:     T >= 0; below 1 day it counts as 1 day in the rates that divide by it
+ * @horizons:     days, rising, within [BG_HORIZON_MIN_DAYS, BG_HORIZON_MAX_DAYS]
+ * @points:       n_horizons results; means and quantiles do not fall from one horizon to the next
+ *
+ * Whatever the fit, every number is finite and in [count, BG_GROWTH_COUNT_MAX].     Cost: O(n_horizons), about 1 us each.
+ */
+void bg_forecast(BgForecastPoint *points, const BgFit *fit, double count, double age_days, const double *horizons,
+                 size_t n_horizons);
+
+/** Expected new children in (from, to] days of age given n counted at from: (n + m)(e^d - 1). >= 0, finite. */
+double bg_forecast_increment(const BgFit *fit, double count, double from_days, double to_days);
+/** The same per day at an age: (n + m) lambda f(t). */
+double bg_forecast_rate(const BgFit *fit, double count, double age_days);
+/** Expected ultimate count given n at T. */
+double bg_forecast_ultimate(const BgFit *fit, double count, double age_days);
+
+/**
+ * bg_negative_binomial_quantile() - smallest integer k with P(X <= k) >= p
+ * @mean >= 0, @variance: at or below the mean it is a Poisson.   Relative error of the cdf behind it < 1e-9; a continuous
+ * approximation (stated in the .c) above 1e7, where integers no longer matter.
+ */
+double bg_negative_binomial_quantile(double p, double mean, double variance);
+
+#endif
