@@ -375,7 +375,7 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         }
         r = bg_registry_new(&core->registry, &registry_spec);
         if (!r && spec->surge_threshold > 0)
-                r = bg_incidents_new(&core->incidents, core);
+                r = bg_incidents_new(&core->incidents, core, registry_spec.hash_key);
         if (!r && store) {
                 core->loading = true;
                 r = bg_store_read_log(store, load_event, core);
@@ -422,6 +422,7 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         core->spec.refresh_us = spec->refresh_us;
         core->spec.stale_after_us = spec->stale_after_us;
         core->spec.audit_every = spec->audit_every;
+        core->spec.publish_bursts = spec->publish_bursts;
         /* detection is switched on and off at a start: its baselines have to grow with the stream */
         if (spec->surge_threshold > 0 && core->incidents)
                 core->spec.surge_threshold = spec->surge_threshold;

@@ -2,6 +2,7 @@
 #ifndef BURGEON_STREAM_CORE_H
 #define BURGEON_STREAM_CORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ typedef struct BgCoreSpec {
         int64_t stale_after_us;    /* no batch and no `alive` for so long: status stale_input; 0 = never (replay) */
         unsigned audit_every;      /* every so-manieth warm refit of a series is checked against a cold one; default 16; 0 = never */
         double surge_threshold;    /* nats; 0 = no detection; default 9.25 */
+        bool publish_bursts;       /* incidents of few uploaders are told too, as kind burst; default no */
         uint32_t models_max;
 } BgCoreSpec;
 BgCoreSpec bg_core_spec_default(void);

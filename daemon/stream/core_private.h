@@ -78,7 +78,7 @@ BgIssued *bg_issued_from_message(const BgForecast *message);
 
 /* ---- incident.c ---------------------------------------------------------------------------------------------------------------- */
 
-int bg_incidents_new(BgIncidents **incidentsp, BgCore *core);
+int bg_incidents_new(BgIncidents **incidentsp, BgCore *core, const unsigned char key[16]);
 void bg_incidents_free(BgIncidents *incidents);
 void bg_incidents_series_free(struct BgSeriesSurge *surge);
 /** A child was counted. */
