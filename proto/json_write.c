@@ -232,7 +232,7 @@ static int put_any(BgBuffer *out, BgCursor *cursor, bool as_key)
 
 int bg_proto_bytes_to_json(const void *bytes, size_t n_bytes, BgBuffer *out)
 {
-        BgCursor cursor = { bytes, (const unsigned char *)bytes + n_bytes };
+        BgCursor cursor = bg_cursor(bytes, n_bytes);
         size_t len = out->len;
         int r = bg_proto_check(bytes, n_bytes, &bg_proto_limits_default, NULL);
 

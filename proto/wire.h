@@ -138,6 +138,14 @@ typedef struct BgCursor {
         const unsigned char *end;
 } BgCursor;
 
+/** An empty message may come as NULL, on which C allows no arithmetic. */
+static inline BgCursor bg_cursor(const void *bytes, size_t n_bytes)
+{
+        const unsigned char *at = n_bytes ? bytes : (const void *)"";
+
+        return (BgCursor){ at, at + n_bytes };
+}
+
 static inline uint64_t bg_wire_big_endian(const unsigned char *at, unsigned n)
 {
         uint64_t value = 0;
