@@ -154,7 +154,6 @@ int bg_store_open(BgStore **storep, const BgStoreSpec *spec, BgStoreReceipt *rec
         if (!r)
                 r = writer_start(store);
         if (r) {
-                /* no run began: what the last one left, and how it ended, is not our doing */
                 bg_store_close(store);
                 return r;
         }
@@ -164,11 +163,13 @@ int bg_store_open(BgStore **storep, const BgStoreSpec *spec, BgStoreReceipt *rec
 
 int bg_store_close(BgStore *store)
 {
+        int r = 0;
+
         if (!store)
                 return 0;
         if (store->writer_runs) {
-                if (store->open && store->open->n_rows)
-                        bg_store_commit(store, NULL, NULL);
+                if (store->open->n_rows)
+                        r = bg_store_commit(store, NULL, NULL);
                 pthread_mutex_lock(&store->mutex);
                 store->stop = true;
                 pthread_cond_signal(&store->work);
@@ -176,7 +177,7 @@ int bg_store_close(BgStore *store)
                 pthread_join(store->writer, NULL);
         }
 
-        int r = store_error(store);
+        r = r ? r : store_error(store);
         if (store->db) {
                 int closed = bg_store_db_close(store->db, store->writer_runs && !r);
                 r = r ? r : closed;

@@ -67,7 +67,7 @@ int bg_group_put(BgGroup *group, const BgRow *row)
 {
         BgRow copy;
         BgStr *texts[TEXTS_MAX];
-        size_t size, n_texts = 0, need = 1 + sizeof(row->received_at) + BG_EVENT_BYTES_MAX;
+        size_t size = 0, n_texts = 0, need = 1 + sizeof(row->received_at) + BG_EVENT_BYTES_MAX;
 
         if (row->kind != BG_ROW_EVENT) {
                 copy = *row;
