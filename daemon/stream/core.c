@@ -369,6 +369,7 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         core->started_at = now;
         core->now = now;
         core->epoch = 1;
+        bg_learner_init(&core->learner);
         if (receipt) {
                 core->epoch = receipt->epoch;
                 memcpy(registry_spec.hash_key, receipt->hash_key, sizeof(registry_spec.hash_key));
@@ -407,6 +408,7 @@ void bg_core_free(BgCore *core)
                 bg_incidents_series_free(series->surge);
         }
         bg_incidents_free(core->incidents);
+        bg_learner_deinit(&core->learner);
         bg_registry_free(core->registry);
         bg_schedule_deinit(&core->schedule);
         free(core->dirty);
@@ -429,6 +431,39 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
 }
 
 /* ---- clock --------------------------------------------------------------------------------------------------------------------- */
+
+double bg_core_outcome(void *data, BgSeriesId id, BgSecond at)
+{
+        BgCore *core = data;
+        const BgSeries *series = bg_registry_series(core->registry, id);
+        size_t low = 0, high = series->n_tallies;
+
+        if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE)
+                return -1;
+        while (low < high) { /* first tally that ends at or after `at` */
+                size_t middle = (low + high) / 2;
+
+                if (series->tallies[middle].to < at)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        if (low < series->n_tallies && series->tallies[low].from < at) {
+                const BgTally *tally = &series->tallies[low];
+                BgSecond slack = (tally->to - tally->from) / 8;
+
+                if (tally->to - at <= slack)
+                        return (double)bg_series_count(series, tally->to);
+                return at - tally->from <= slack ? (double)bg_series_count(series, tally->from) : -1;
+        }
+        if (low > 0 && low == series->n_tallies && !series->n_times) { /* after the last tally, of which nothing is known */
+                const BgTally *tally = &series->tallies[low - 1];
+
+                if (at - tally->to > (tally->to - tally->from) / 8)
+                        return -1;
+        }
+        return (double)bg_series_count(series, at);
+}
 
 static void came_due(void *data, BgSeriesId id)
 {
@@ -456,6 +491,8 @@ void bg_core_advance(BgCore *core, int64_t now)
         bool stale = core->spec.stale_after_us > 0 && core->batch_at > 0 && now - core->batch_at > core->spec.stale_after_us;
 
         core->now = now;
+        if (core->spec.forecaster == BG_FORECASTER_POOLED)
+                bg_learner_step(&core->learner, bg_core_as_of(core), bg_core_outcome, core);
         if (stale != core->stale)
                 bg_core_set_stale(core, stale);
         /* Forecasts grow old by the watermark, not by the clock on the wall: where nothing is known, nothing can be renewed. */

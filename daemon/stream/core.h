@@ -23,8 +23,13 @@
 
 #define BG_CORE_HORIZONS_MAX 16
 
+/** process: quantiles of the negative binomial of one series' own fit. pooled: that fit under the learned prior, pooled with
+ *  simple trends, widths and quantiles calibrated online (model/pool.h). */
+typedef enum BgForecaster { BG_FORECASTER_POOLED, BG_FORECASTER_PROCESS } BgForecaster;
+
 typedef struct BgCoreSpec {
-        BgFitSpec fit;
+        BgFitSpec fit;             /* its prior is where a learned prior starts from */
+        BgForecaster forecaster;   /* default pooled */
         double horizons[BG_CORE_HORIZONS_MAX]; /* days, rising; default 7 30 90 180 365 */
         size_t n_horizons;
         int64_t refresh_us;        /* a forecast with data is renewed after so long without an event; default 1 day */

@@ -5,6 +5,7 @@
 /* The inside of the core, shared by core.c (in), refit.c (take, run, adopt), incident.c (surges) and query.c (out). */
 
 #include "daemon/stream/core.h"
+#include "daemon/stream/learn.h"
 #include "daemon/stream/registry.h"
 #include "daemon/stream/schedule.h"
 #include "daemon/stream/state.h"
@@ -37,6 +38,7 @@ struct BgCore {
         BgRegistry *registry;
         BgSchedule schedule;
         BgIncidents *incidents; /* NULL: no detection */
+        BgLearner learner;
         BgSeriesId *dirty;
         size_t n_dirty;
         size_t cap_dirty;
@@ -66,6 +68,12 @@ BgSecond bg_core_as_of(const BgCore *core);
 BgSeriesState *bg_core_state(BgCore *core, BgSeries *series);
 int bg_core_mark_dirty(BgCore *core, BgSeriesId id, BgSeries *series);
 int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state);
+
+/**
+ * Count of a series at a time for scoring a forecast: exact for single events; a tally is known only near its ends (an eighth of
+ * its length). Negative: not known.
+ */
+double bg_core_outcome(void *core, BgSeriesId id, BgSecond at);
 
 /** The last fit of a series in the model room's form; status NONE when there was none. */
 BgFit bg_state_fit(const BgSeriesState *state, double m);

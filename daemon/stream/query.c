@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The way out: issued forecasts as messages, last values, and the queries about series. Reads the core, changes nothing. */
-#include "daemon/stream/core_private.h"
+#include "daemon/stream/refit.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,6 +23,20 @@ static BgStr model_name(const BgCore *core, const BgSeries *series)
 static double known(float x)
 {
         return isnan(x) ? NAN : (double)x;
+}
+
+/** What the intervals of this horizon and size were worth so far. */
+static void add_receipt(const BgCore *core, BgHorizon *horizon, double count)
+{
+        const BgReceipt *receipt =
+                core->spec.forecaster == BG_FORECASTER_POOLED ? bg_learner_receipt(&core->learner, horizon->days, count) : NULL;
+
+        if (!receipt)
+                return;
+        horizon->c50 = receipt->inside[0] / receipt->n;
+        horizon->c80 = receipt->inside[1] / receipt->n;
+        horizon->c90 = receipt->inside[2] / receipt->n;
+        horizon->n_outcomes = (int64_t)receipt->n;
 }
 
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message)
@@ -79,6 +93,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
                 to->q75 = issued->count + from->q[4];
                 to->q90 = issued->count + from->q[5];
                 to->q95 = issued->count + from->q[6];
+                add_receipt(core, to, issued->count);
         }
         message->horizons.items = horizons;
         message->horizons.n = issued->n_points;
@@ -546,6 +561,8 @@ static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena
         int r;
         BgSeriesId id = named(core, request, arena, reply, &r);
         BgForecastPoint points[64];
+        BgSeriesBins bins;
+        BgPoolInput input;
         const BgIssued *issued;
         const BgSeries *series;
         BgHorizon *horizons;
@@ -573,8 +590,9 @@ static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena
                 return -ENOMEM;
         /* other horizons of the very same revision: same parameters, same count, same as_of */
         fit = bg_state_fit(series->state, core->spec.fit.m);
-        bg_forecast(points, &fit, issued->count, (double)(issued->as_of - issued->release) / DAY_S, request->horizons.items,
-                    request->horizons.n);
+        bg_series_bins(&bins, series, issued->release, issued->as_of);
+        bg_refit_input(&input, series, &bins, issued->as_of, (double)(issued->as_of - issued->release) / DAY_S, issued->count);
+        bg_refit_forecast(points, core->spec.forecaster, &core->learner.pool, &fit, &input, request->horizons.items, request->horizons.n);
         for (size_t i = 0; i < request->horizons.n; i++) {
                 bg_proto_init(&bg_proto_horizon, &horizons[i]);
                 horizons[i].days = points[i].days;

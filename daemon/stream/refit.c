@@ -15,18 +15,22 @@
 #define WEAK_SHARE 0.5
 /* An audit calls warm and cold optimum apart beyond this relative difference in any parameter. */
 #define AUDIT_TOLERANCE 1e-4
+/* One training origin a bin; a little less, because calendar months have 28 days too. */
+enum { TRAIN_EVERY_S = 27 * 86400 };
+/* Younger series tell the shared prior about the prior. */
+#define CONTRIBUTE_AGE_DAYS (3 * BG_POOL_BIN_DAYS)
 
 /* ---- jobs ---------------------------------------------------------------------------------------------------------------------- */
 
-int bg_refit_job_new(BgRefitJob **jobp, const BgCoreSpec *spec)
+int bg_refit_job_new(BgRefitJob **jobp, const BgCore *core)
 {
         BgRefitJob *job = calloc(1, sizeof(*job));
 
         if (!job)
                 return -ENOMEM;
-        job->spec = spec->fit;
-        memcpy(job->horizons, spec->horizons, sizeof(job->horizons));
-        job->n_horizons = spec->n_horizons;
+        memcpy(job->horizons, core->spec.horizons, sizeof(job->horizons));
+        job->n_horizons = core->spec.n_horizons;
+        bg_refit_job_reset(job, core);
         *jobp = job;
         return 0;
 }
@@ -41,10 +45,16 @@ void bg_refit_job_free(BgRefitJob *job)
         free(job);
 }
 
-void bg_refit_job_clear(BgRefitJob *job)
+void bg_refit_job_reset(BgRefitJob *job, const BgCore *core)
 {
         job->n = 0;
         job->n_edges = 0;
+        job->spec = core->spec.fit;
+        job->forecaster = core->spec.forecaster;
+        if (job->forecaster == BG_FORECASTER_POOLED) {
+                job->spec.prior = core->learner.prior;
+                job->pool = core->learner.pool;
+        }
 }
 
 static int job_reserve(BgRefitJob *job, size_t n_edges)
@@ -118,9 +128,64 @@ int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_o
         item->age_days = (double)(item->as_of - model->release) / 86400;
         item->count = (double)bg_series_count(series, item->as_of);
         item->previous = bg_state_fit(state, job->spec.m);
+        if (job->forecaster == BG_FORECASTER_POOLED) {
+                bg_refit_input(&item->input, series, &bins, item->as_of, item->age_days, item->count);
+                item->train = !state || !state->trained_at || item->as_of >= state->trained_at + TRAIN_EVERY_S;
+        } else {
+                item->input = (BgPoolInput){ .count = item->count, .age_days = item->age_days };
+        }
         item->audit = item->previous.status != BG_FIT_NONE && core->spec.audit_every &&
                       state->n_refits % core->spec.audit_every == core->spec.audit_every - 1;
         return 0;
+}
+
+/** Cumulative count at an age by linear interpolation between bin edges: for rates over windows that cut a tally. */
+static double interpolated(const BgSeriesBins *bins, double age_days)
+{
+        double sum = 0;
+
+        for (size_t j = 0; j < bins->n && bins->edges_days[j] < age_days; j++)
+                sum += bins->counts[j] * fmin(1, (age_days - bins->edges_days[j]) / (bins->edges_days[j + 1] - bins->edges_days[j]));
+        return sum;
+}
+
+void bg_refit_input(BgPoolInput *input, const BgSeries *series, const BgSeriesBins *bins, BgSecond as_of, double age_days, double count)
+{
+        double before = count;
+
+        *input = (BgPoolInput){ .count = count, .age_days = age_days };
+        while (input->n_windows < BG_POOL_WINDOW_MAX && age_days - (double)input->n_windows * BG_POOL_BIN_DAYS > 0) {
+                double back_days = (double)(input->n_windows + 1) * BG_POOL_BIN_DAYS, at;
+
+                if (back_days >= age_days)
+                        at = 0;
+                else if (series->n_tallies)
+                        at = interpolated(bins, age_days - back_days);
+                else
+                        at = (double)bg_series_count(series, as_of - (BgSecond)(back_days * 86400));
+                input->windows[input->n_windows++] = fmax(before - at, 0);
+                before = at;
+        }
+}
+
+void bg_refit_forecast(BgForecastPoint *points, BgForecaster forecaster, const BgPool *pool, const BgFit *fit, const BgPoolInput *input,
+                       const double *horizons, size_t n_horizons)
+{
+        if (forecaster == BG_FORECASTER_PROCESS) {
+                bg_forecast(points, fit, input->count, input->age_days, horizons, n_horizons);
+                return;
+        }
+        for (size_t i = 0; i < n_horizons; i++) {
+                BgPoolOpinion opinion;
+
+                bg_pool_opinion(&opinion, fit, input, horizons[i]);
+                bg_pool_quantiles(&points[i], pool, &opinion, input->count, horizons[i]);
+                /* counts only grow: a farther horizon cannot promise less */
+                for (int p = 0; i && p < BG_QUANTILE_N; p++)
+                        points[i].q[p] = fmax(points[i].q[p], points[i - 1].q[p]);
+                if (i)
+                        points[i].mean = fmax(points[i].mean, points[i - 1].mean);
+        }
 }
 
 void bg_refit_job_run(BgRefitJob *job, size_t from, size_t to)
@@ -133,7 +198,12 @@ void bg_refit_job_run(BgRefitJob *job, size_t from, size_t to)
                 bg_fit(&item->fit, &job->spec, &counts, item->previous.status == BG_FIT_NONE ? NULL : &item->previous);
                 if (item->audit)
                         bg_fit(&item->cold, &job->spec, &counts, NULL);
-                bg_forecast(item->points, &item->fit, item->count, item->age_days, job->horizons, job->n_horizons);
+                bg_refit_forecast(item->points, job->forecaster, &job->pool, &item->fit, &item->input, job->horizons, job->n_horizons);
+                for (int k = 0; item->train && k < BG_POOL_KNOT_N; k++) {
+                        bg_pool_opinion(&item->knot_opinions[k], &item->fit, &item->input, bg_pool_knot_days((size_t)k));
+                        bg_pool_quantiles(&item->knot_points[k], &job->pool, &item->knot_opinions[k], item->count,
+                                          bg_pool_knot_days((size_t)k));
+                }
                 item->rate = bg_forecast_rate(&item->fit, item->count, item->age_days);
                 item->ultimate = bg_forecast_ultimate(&item->fit, item->count, item->age_days);
         }
@@ -160,6 +230,8 @@ void bg_refit_begin(BgCore *core, BgSeries *series, BgRefitItem *item)
         if (!state)
                 return;
         state->in_job = true;
+        if (item->train)
+                state->trained_at = item->as_of;
         item->since = state->since;
         state->since = (BgSince){ 0 };
 }
@@ -194,7 +266,7 @@ BgRefitJob *bg_core_take(BgCore *core, size_t max_series, int64_t now)
         size_t n_kept = 0, i;
 
         core->now = now;
-        if (core->n_dirty == 0 || bg_refit_job_new(&job, &core->spec))
+        if (core->n_dirty == 0 || bg_refit_job_new(&job, core))
                 return NULL;
         if (core->n_dirty <= max_series)
                 qsort(core->dirty, core->n_dirty, sizeof(*core->dirty), by_id);
@@ -351,6 +423,36 @@ static void publish(BgCore *core, const BgSeries *series, const BgIssued *issued
         bg_arena_deinit(&arena);
 }
 
+/** The series' part in what all share: its posterior in the prior, its forecast among those that wait for their outcome. */
+static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, const BgFit *fit)
+{
+        BgLearner *learner = &core->learner;
+        double theta[BG_THETA_N], spread[BG_SYM_N];
+
+        if (core->spec.forecaster != BG_FORECASTER_POOLED)
+                return;
+        if (item->train && bg_learner_origin(learner, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
+                core->failed = -ENOMEM;
+        for (int turn = 0; turn < 2; turn++) { /* take the old contribution back, then add the new one: both as kept, in floats */
+                if (turn) {
+                        if (item->count < 1 || item->age_days < CONTRIBUTE_AGE_DAYS || fit->status != BG_FIT_OK)
+                                break;
+                        for (int i = 0; i < BG_THETA_N; i++)
+                                state->contribution[i] = (float)fit->theta[i];
+                        for (int i = 0; i < BG_SYM_N; i++)
+                                state->contribution[BG_THETA_N + i] = (float)fit->spread[i];
+                } else if (!state->contributed) {
+                        continue;
+                }
+                for (int i = 0; i < BG_THETA_N; i++)
+                        theta[i] = state->contribution[i];
+                for (int i = 0; i < BG_SYM_N; i++)
+                        spread[i] = state->contribution[BG_THETA_N + i];
+                bg_prior_sums_add(&learner->sums, turn ? 1 : -1, theta, spread);
+                state->contributed = turn;
+        }
+}
+
 void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem *item, int64_t now)
 {
         BgSeries *series = bg_registry_series(core->registry, item->id);
@@ -375,6 +477,7 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
         state->n_refits++;
         state->fitted_at = item->as_of;
         state->due = item->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
+        learn(core, state, item, fit);
         if (core->incidents)
                 bg_incidents_refitted(core, item->id, series, fit, item->count, item->as_of);
         issued = issue(core, series, job, item, fit, start, now);

@@ -23,8 +23,8 @@
 enum { DAY_S = 86400, JOB_MAX = 4096, GRAIN = 32 };
 /* On files nothing renews a forecast but events and origins: a line a day and silent model would drown the rest. */
 #define REFRESH_NEVER_US (INT64_C(86400) * 7300 * 1000000)
-/* A month of 30.4375 days may end a little before the calendar's: outcomes are read this much later. */
-#define OUTCOME_TOLERANCE_S DAY_S
+/* Tallies may end a little after an outcome is due, and be what tells it: scores wait for them. */
+#define OUTCOME_WAIT_S (5 * DAY_S)
 
 struct origin {
         BgSecond at;
@@ -188,7 +188,7 @@ static int flush(Replay *replay)
                 if (!r && item->origin)
                         r = write_origin(replay, item);
         }
-        bg_refit_job_clear(replay->job);
+        bg_refit_job_reset(replay->job, replay->core);
         return r;
 }
 
@@ -240,17 +240,6 @@ static int step(Replay *replay)
         return r ? r : flush(replay);
 }
 
-/** What is known of a series' count at a time that has passed. */
-static double outcome(void *data, BgSeriesId id, BgSecond at)
-{
-        Replay *replay = data;
-        const BgSeries *series = bg_registry_series(replay->core->registry, id);
-
-        if (series->n_tallies && !series->n_times && series->tallies[series->n_tallies - 1].to + OUTCOME_TOLERANCE_S < at)
-                return -1;
-        return (double)bg_series_count(series, at + OUTCOME_TOLERANCE_S);
-}
-
 /** Move the clock to `until` (not included: what happens at `until` is applied first), stopping at midnights and origins. */
 static int advance(Replay *replay, BgSecond until)
 {
@@ -276,8 +265,8 @@ static int advance(Replay *replay, BgSecond until)
                         replay->now = replay->midnight;
                         replay->midnight += DAY_S;
                         r = step(replay);
-                        if (!r && replay->score && replay->now > 2 * OUTCOME_TOLERANCE_S)
-                                r = bg_score_settle(replay->score, replay->now - 2 * OUTCOME_TOLERANCE_S, outcome, replay);
+                        if (!r && replay->score && replay->now > OUTCOME_WAIT_S)
+                                r = bg_score_settle(replay->score, replay->now - OUTCOME_WAIT_S, bg_core_outcome, replay->core);
                 }
         }
         return r;
@@ -384,7 +373,7 @@ static int stream(Replay *replay)
         if (!r)
                 r = step(replay);
         if (!r && replay->score)
-                r = bg_score_settle(replay->score, replay->now, outcome, replay);
+                r = bg_score_settle(replay->score, replay->now, bg_core_outcome, replay->core);
         return r;
 }
 
@@ -452,7 +441,7 @@ static int write_fits(Replay *replay)
                                 s++;
                         write_fit(out, replay->spec, named[s].name, &job->items[k].fit);
                 }
-                bg_refit_job_clear(job);
+                bg_refit_job_reset(job, replay->core);
         }
 out:
         if (out && fclose(out) && !r)
@@ -539,7 +528,7 @@ static int open_all(Replay *replay)
                 return EX_NOINPUT;
         }
         if (bg_core_new(&replay->core, &core_spec, sink, NULL, NULL, 0) || bg_crew_new(&replay->crew, spec->n_threads) ||
-            bg_refit_job_new(&replay->job, &core_spec))
+            bg_refit_job_new(&replay->job, replay->core))
                 return EX_OSERR;
         if (!spec->out_dir)
                 return 0;

@@ -70,6 +70,9 @@ typedef struct BgSeriesState {
         uint32_t n_refits;  /* since the start; picks the audits */
         BgSecond fitted_at; /* as_of of the fit */
         BgSecond due;       /* when the forecast has grown old */
+        BgSecond trained_at; /* last training origin; 0 = none */
+        bool contributed;    /* to the shared prior, with: */
+        float contribution[BG_THETA_N + BG_SYM_N];
         BgSince since;
         BgIssued *issued;   /* NULL before the first revision */
 } BgSeriesState;
