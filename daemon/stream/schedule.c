@@ -50,23 +50,30 @@ int bg_schedule_put(BgSchedule *schedule, BgSeriesId id, BgSecond due)
 
 void bg_schedule_advance(BgSchedule *schedule, BgSecond now, void (*each)(void *data, BgSeriesId id), void *data)
 {
-        uint32_t until = now / HOUR_S;
+        uint32_t until = now / HOUR_S, from = schedule->hour, n_hours;
+        struct BgScheduleSlot *due;
 
-        if (!schedule->started)
+        if (!schedule->started || from > until)
                 return;
-        for (unsigned turns = 0; schedule->hour <= until && schedule->n > 0 && turns <= BG_SCHEDULE_HOURS; turns++) {
-                struct BgScheduleSlot slot = schedule->slots[schedule->hour % BG_SCHEDULE_HOURS];
+        n_hours = until - from < BG_SCHEDULE_HOURS ? until - from + 1 : BG_SCHEDULE_HOURS;
+        due = schedule->n ? calloc(n_hours, sizeof(*due)) : NULL;
+        if (schedule->n && !due)
+                return; /* no memory now: everything comes up at a later call */
+        /* All slots are detached before the first call: `each` may put entries back, into any of them. */
+        schedule->hour = until + 1;
+        for (uint32_t i = 0; due && i < n_hours; i++) {
+                struct BgScheduleSlot *slot = &schedule->slots[(from + i) % BG_SCHEDULE_HOURS];
 
-                /* detached first: `each` may put entries back, even into this very slot of the next turn */
-                schedule->slots[schedule->hour % BG_SCHEDULE_HOURS] = (struct BgScheduleSlot){ 0 };
-                schedule->hour++;
-                schedule->n -= slot.n;
-                for (uint32_t i = 0; i < slot.n; i++)
-                        each(data, slot.ids[i]);
-                free(slot.ids);
+                due[i] = *slot;
+                schedule->n -= slot->n;
+                *slot = (struct BgScheduleSlot){ 0 };
         }
-        if (schedule->hour <= until)
-                schedule->hour = until + 1; /* everything that was in was within one turn of the ring */
+        for (uint32_t i = 0; due && i < n_hours; i++) {
+                for (uint32_t k = 0; k < due[i].n; k++)
+                        each(data, due[i].ids[k]);
+                free(due[i].ids);
+        }
+        free(due);
 }
 
 BgSecond bg_schedule_next(const BgSchedule *schedule)

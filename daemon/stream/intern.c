@@ -8,32 +8,32 @@
 
 #include <sodium.h>
 
-#include "daemon/stream/names.h"
+#include "daemon/stream/intern.h"
 
 _Static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == 8, "SipHash-2-4");
 
-struct BgNameSlot {
+struct BgInternSlot {
         uint32_t hash;
         uint32_t id; /* 0 = free */
 };
 
 #define SLOTS_FIRST 64
 
-void bg_names_init(BgNames *names, const unsigned char key[16])
+void bg_intern_init(BgIntern *names, const unsigned char key[16])
 {
-        *names = (BgNames){ 0 };
+        *names = (BgIntern){ 0 };
         memcpy(names->key, key, 16);
 }
 
-void bg_names_deinit(BgNames *names)
+void bg_intern_deinit(BgIntern *names)
 {
         free(names->slots);
         free(names->texts);
-        bg_chunks_deinit(&names->chunks);
-        *names = (BgNames){ 0 };
+        bg_text_chunks_deinit(&names->chunks);
+        *names = (BgIntern){ 0 };
 }
 
-static void slots_place(struct BgNameSlot *slots, size_t n_slots, struct BgNameSlot slot)
+static void slots_place(struct BgInternSlot *slots, size_t n_slots, struct BgInternSlot slot)
 {
         size_t i = slot.hash & (n_slots - 1);
         while (slots[i].id)
@@ -42,7 +42,7 @@ static void slots_place(struct BgNameSlot *slots, size_t n_slots, struct BgNameS
 }
 
 /* Room for one more, in both tables: after this nothing can fail but the text. */
-static int names_reserve(BgNames *names)
+static int names_reserve(BgIntern *names)
 {
         if (names->n >= names->cap_texts) {
                 size_t cap = names->cap_texts ? names->cap_texts * 2 : SLOTS_FIRST;
@@ -54,7 +54,7 @@ static int names_reserve(BgNames *names)
         }
         if (names->n + 1 > names->n_slots / 4 * 3) {
                 size_t n_slots = names->n_slots ? names->n_slots * 2 : SLOTS_FIRST;
-                struct BgNameSlot *slots = calloc(n_slots, sizeof(*slots));
+                struct BgInternSlot *slots = calloc(n_slots, sizeof(*slots));
                 if (!slots)
                         return -ENOMEM;
                 for (size_t i = 0; i < names->n_slots; i++)
@@ -67,7 +67,7 @@ static int names_reserve(BgNames *names)
         return 0;
 }
 
-int bg_names_intern(BgNames *names, BgStr name, uint32_t *idp)
+int bg_intern_number(BgIntern *names, BgStr name, uint32_t *idp)
 {
         unsigned char hash_bytes[crypto_shorthash_BYTES];
         char text[1 + 255];
@@ -81,7 +81,7 @@ int bg_names_intern(BgNames *names, BgStr name, uint32_t *idp)
         memcpy(&hash, hash_bytes, sizeof(hash));
 
         for (size_t i = hash & (names->n_slots - 1); names->n_slots && names->slots[i].id; i = (i + 1) & (names->n_slots - 1)) {
-                if (names->slots[i].hash != hash || !bg_str_equal(bg_names_text(names, names->slots[i].id), name))
+                if (names->slots[i].hash != hash || !bg_str_equal(bg_intern_text(names, names->slots[i].id), name))
                         continue;
                 *idp = names->slots[i].id;
                 return 0;
@@ -91,16 +91,16 @@ int bg_names_intern(BgNames *names, BgStr name, uint32_t *idp)
                 return -ENOMEM;
         text[0] = (char)(unsigned char)name.len;
         memcpy(text + 1, name.data, name.len);
-        const char *copy = bg_chunks_copy(&names->chunks, text, 1 + name.len, NULL);
+        const char *copy = bg_text_chunks_copy(&names->chunks, text, 1 + name.len, NULL);
         if (!copy)
                 return -ENOMEM;
         names->texts[names->n++] = copy;
-        slots_place(names->slots, names->n_slots, (struct BgNameSlot){ hash, names->n });
+        slots_place(names->slots, names->n_slots, (struct BgInternSlot){ hash, names->n });
         *idp = names->n;
         return 0;
 }
 
-BgStr bg_names_text(const BgNames *names, uint32_t id)
+BgStr bg_intern_text(const BgIntern *names, uint32_t id)
 {
         if (id == 0 || id > names->n)
                 return (BgStr){ NULL, 0 };
