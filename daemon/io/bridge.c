@@ -171,11 +171,12 @@ void bg_bridge_close(BgBridge *bridge, void (*closed)(void *data), void *data)
                 closed(data);
                 return;
         }
-        if (bridge->closing)
-                return;
-        bridge->closed = closed;
-        bridge->closed_data = data;
-        close_handles(bridge);
+        if (!bridge->closed) {
+                bridge->closed = closed;
+                bridge->closed_data = data;
+        }
+        if (!bridge->closing)
+                close_handles(bridge);
 }
 
 void bg_bridge_pause(BgBridge *bridge, bool paused)
