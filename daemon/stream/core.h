@@ -112,6 +112,15 @@ void bg_core_heartbeat(const BgCore *core, BgHeartbeat *heartbeat, int64_t now);
 /** Last published values below a topic prefix, e.g. "forecast/org/" or "": calls back with each; ends on non-zero. */
 int bg_core_each_last(BgCore *core, BgStr topic_prefix, int (*each)(void *data, const BgForecast *forecast, const BgSurge *surge),
                       void *data);
+#define BG_CORE_E_MORE 3
+/**
+ * bg_core_step_last() - bg_core_each_last() in steps that do not hold up the loop
+ * @cursorp: 0 to begin; where the next step goes on. Series that come up between two steps are seen, or were published since.
+ * @n_max:   series looked at in this step; a prefix that names one model is done in one
+ * Return: 0 when all were seen, BG_CORE_E_MORE, or what `each` returned to end it.
+ */
+int bg_core_step_last(BgCore *core, BgStr topic_prefix, uint32_t *cursorp, size_t n_max,
+                      int (*each)(void *data, const BgForecast *forecast, const BgSurge *surge), void *data);
 /** How many bg_core_each_last() would report, counting stops at `max`. */
 size_t bg_core_count_last(BgCore *core, BgStr topic_prefix, size_t max);
 
