@@ -134,7 +134,7 @@ def shared(programs, tmp_path_factory):
     before = daemon.rss()
     yield daemon
     assert daemon.running(), daemon.log()
-    assert daemon.counts() == {("good/base", "finetune"): 1}
+    assert daemon.counts()["good/base", "finetune"] == 1  # a damaged batch may hold events that are right, of other models
     assert daemon.rss() < before + (64 << 20), (before, daemon.rss())
     assert daemon.stop() == 0, daemon.log()
     daemon.cleanup()
@@ -154,14 +154,12 @@ def test_random_bytes_and_random_damage_never_stop_it(shared):
     rng = random.Random(20260101)  # a fixed seed: the fuzzers look for the unexpected, this one only proves the whole path
     door, query = shared.door("submit"), shared.door("query")
     good = packed(events=[add("fuzz/base", f"x/{number}", T0) for number in range(3)], source="fuzz")
-    n = 3000
-    for _ in range(n):
+    for _ in range(3000):
         damaged = bytearray(good)
         for _ in range(rng.randrange(1, 6)):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         door.send_bytes(bytes(damaged))
         query.send_bytes(rng.randbytes(rng.randrange(200)))
-    for _ in range(n):
         assert "seq" in door.receive()
         assert query.receive()["error"]
     shared.feed("after").submit([remove("fuzz/base", f"x/{number}", T0 + DAY) for number in range(3)])
