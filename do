@@ -3,6 +3,7 @@
 #
 # Everything a person does with this repository, from a bare Debian 12 on: ./do help
 set -euo pipefail
+invoked_from=$PWD
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 # Debian's own tools first: the packages below are what the code is built and tested with, whatever else (pyenv, a pip
@@ -172,7 +173,7 @@ cmd_build() {
 cmd_demo() {
         install build
         build
-        exec "$PYTHON" tests/demo/demo.py --build build "$@"
+        exec "$PYTHON" demo/demo.py --build build --from "$invoked_from" "$@"
 }
 
 # What the threads share is small (the store's writer, the refit workers): these unit tests run under the thread sanitizer.
