@@ -49,8 +49,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, status, output, n_seeds in pool.map(lambda program: fuzz(program, arguments), programs):
             runs = number(r"stat::number_of_executed_units:\s*(\d+)", output)
-            print(f"{name:10} {runs:12,} runs  {n_seeds:4} seeds  coverage {number(r'cov: (\d+)', output):6}"
-                  f"  peak {number(r'stat::peak_rss_mb:\s*(\d+)', output):5} MB  {'nothing found' if status == 0 else 'FOUND'}", flush=True)
+            coverage, peak = number(r"cov: (\d+)", output), number(r"stat::peak_rss_mb:\s*(\d+)", output)
+            print(f"{name:10} {runs:12,} runs  {n_seeds:4} seeds  coverage {coverage:6}  peak {peak:5} MB  "
+                  f"{'FOUND' if status else 'nothing found'}", flush=True)
             if status:
                 n_findings += 1
                 print("\n".join(output.splitlines()[-40:]))
