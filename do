@@ -150,7 +150,7 @@ usage: ./do COMMAND [ARGUMENT..]
   setup [GROUP..]   the Debian packages that are missing, in one apt call (groups: build test lint; default: all)
   bench [NAME..]    measurements: rates, latencies, memory
   fuzz [SECONDS]    every parser of outside bytes, so many seconds each (default 60)
-  lint              clang-tidy, cppcheck, shellcheck, and whether ./do format would change anything
+  lint              clang-tidy, cppcheck, shellcheck, and what ./do format would change
   format            clang-format over the C files
   clean             remove the build directories
 
@@ -279,7 +279,8 @@ cmd_lint() {
         step "shellcheck"
         shellcheck ./do .ci/run || rc=1
         step "clang-format"
-        c_files | xargs -r clang-format --dry-run -Werror || rc=1
+        # tables and formulas are set by hand where that reads better: a note, no error
+        say "$(c_files | xargs -r clang-format --dry-run 2>&1 | grep -c 'warning:') places that ./do format would change"
         step "cppcheck"
         cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
                 --suppressions-list=tests/cppcheck.supp --project=build-clang/compile_commands.json -j "$(nproc)" || rc=1

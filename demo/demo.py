@@ -27,7 +27,7 @@ from split import LastLine, Pty, Split
 STREAM_SECONDS = 70  # the stream takes about so long, however many days there are
 READY_SECONDS = 30
 SETTLE_SECONDS = 30
-DEFAULT_PORTS = (7760, 7761, 7762)  # submit, updates, query
+DEFAULT_PORTS = (7701, 7702, 7703)
 DOORS = ("submit", "updates", "query")
 STRONG_NATS = 20  # a surge with less evidence than this may well be missed by anyone
 
