@@ -125,11 +125,14 @@ class Demo:
         for path in files:
             with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as data:
                 for line in data:
-                    for found in re.findall(rb"\b20\d\d-\d\d-\d\d\b", line):
-                        first, last = min(first or found, found), max(last or found, found)
+                    for found in re.findall(rb"\b20\d\d-[01]\d-[0-3]\d(?!\d)|\b1[4-9]\d{14}\b", line):
+                        # RFC 3339, or the wire's microseconds in JSON Lines
+                        at = day(found.decode()) if b"-" in found else moment(int(found))
+                        at = at.replace(tzinfo=datetime.timezone.utc)
+                        first, last = min(first or at, at), max(last or at, at)
         if not first:
-            raise Failed("no dates like 2024-05-06 were found in " + " ".join(map(str, files)))
-        self.first, self.last = day(first.decode()), day(last.decode())
+            raise Failed("no times like 2024-05-06T07:08:09Z were found in " + " ".join(map(str, files)))
+        self.first, self.last = first, last
         return max((self.last - self.first).days, 1) / STREAM_SECONDS
 
     # ---- what arrives ----

@@ -95,6 +95,7 @@ class Split:
         self.held = b""
         self.above = Pty(command, self.size.lines - n_below, self.size.columns)
         tty.setraw(sys.stdin.fileno())
+        self.write(b"\x1b[?1049h\x1b[2J\x1b[H")  # the other screen: what was there comes back in the end
 
     def relay(self):
         """Pass on what the program above wrote; False once it has ended."""
