@@ -248,18 +248,24 @@ cmd_test() {
         "$PYTHON" tests/count.py sum "$RESULTS"
 }
 
+# executables DIR PATTERN: those that may be built in DIR, also when they are not built by default
+executables() { ninja -C "$1" -t targets all | sed -n 's/^\([^:]*\): c_LINKER.*/\1/p' | grep -E "$2" | sort || true; }
+
 cmd_bench() {
         install build
         build
         local -a found
-        mapfile -t found < <(find build -type f -executable -name '*_bench' | sort)
-        (( ${#found[@]} )) || die "no benchmark was built"
+        local name
+        mapfile -t found < <(executables build '[-_]bench$')
+        (( ${#found[@]} )) || die "there is no benchmark"
+        ninja -C build "${found[@]}" >/dev/null
         for exe in "${found[@]}"; do
-                if (( $# )) && [[ " $* " != *" $(basename "$exe" _bench) "* ]]; then
+                name=$(basename "$exe" | sed 's/[-_]bench$//')
+                if (( $# )) && [[ " $* " != *" $name "* ]]; then
                         continue
                 fi
-                step "$(basename "$exe" _bench)"
-                "$exe"
+                step "$name"
+                "build/$exe"
         done
         grep -m1 'model name' /proc/cpuinfo 2>/dev/null | sed 's/.*: /\nMeasured on: /' || true
 }
@@ -267,6 +273,10 @@ cmd_bench() {
 cmd_fuzz() {
         install build test
         build_fuzz
+        local -a found
+        mapfile -t found < <(executables build-fuzz '(^|/)fuzz_[^/]*$')
+        (( ${#found[@]} )) || die "there is no fuzzer"
+        ninja -C build-fuzz "${found[@]}" >/dev/null
         exec "$PYTHON" tests/fuzz/run.py --build build-fuzz --corpus tests/fuzz/corpus --seconds "${1:-60}"
 }
 
