@@ -259,30 +259,40 @@ static double closing_ratio(const BgIncident *i, const BgSurgeSpec *spec)
         return fmin(fmax(ratio, spec->close_ratio_min), spec->close_ratio_max);
 }
 
+/* Evidence against it now. What a blackout held is weighed as a whole, at the factor that takes all of it into account: charged at
+ * the factor from before, and credited event by event at ever smaller ones, a long outage would close whatever was open. */
+static double against(const BgIncident *i, double ratio)
+{
+        return fmax(i->against + (ratio - 1) * i->dark_expected - i->dark_n * log(ratio), 0);
+}
+
 double bg_detector_expected_to_close(const BgDetector *d, const BgSurgeSpec *spec)
 {
-        const BgIncident *i = &d->incident;
-        double against_max;
+        double ratio;
 
         if (!d->is_open)
                 return -1;
-        /* inside a blackout it may be negative; at the end it is clamped */
-        against_max = spec->close_base + log1p(i->n) - fmax(i->against, 0);
-        return fmax(against_max, 0) / (closing_ratio(i, spec) - 1);
+        ratio = closing_ratio(&d->incident, spec);
+        return fmax(spec->close_base + log1p(d->incident.n) - against(&d->incident, ratio), 0) / (ratio - 1);
 }
 
 static void more_of_surge(BgTransition *t, BgDetector *d, const BgSurgeSpec *spec, const BgDetectorInput *in)
 {
         double expected = sane(in->expected), dark = sane(in->expected_dark), ratio = closing_ratio(&d->incident, spec);
-        bool inside = in->blackout_s && d->last_s >= in->blackout_s;
         BgIncident *i = &d->incident;
         BgTransition now;
 
-        if (!inside)
-                i->against = fmax(i->against, 0);
-        i->against += (ratio - 1) * (expected + dark) - log(ratio);
-        if (!in->blackout_s)
-                i->against = fmax(i->against, 0);
+        if (!in->blackout_s || d->last_s < in->blackout_s) {
+                i->against = against(i, ratio) + (ratio - 1) * expected;
+                i->dark_expected = 0;
+                i->dark_n = 0;
+        }
+        if (in->blackout_s) {
+                i->dark_expected += dark;
+                ++i->dark_n;
+        } else {
+                i->against = fmax(i->against - log(ratio), 0);
+        }
         i->expected += expected + dark;
         ++i->n;
         d->last_s = in->at_s;

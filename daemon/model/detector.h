@@ -105,7 +105,9 @@ typedef struct BgCusum {
 /** An open surge. The CUSUMs rest meanwhile, it takes their place. */
 typedef struct BgIncident {
         double expected;            /* sessions since onset, up to the last counted event */
-        double against;             /* D: evidence against it, nats, up to the last counted event */
+        double against;             /* D: evidence against it, nats, >= 0, up to the last counted event or its blackout */
+        double dark_expected;       /* sessions expected and come since in the blackout: one bin, weighed when it is over */
+        uint32_t dark_n;
         double magnitude_published;
         uint32_t n;                 /* sessions since onset */
         uint32_t events;            /* raw since onset; saturates */

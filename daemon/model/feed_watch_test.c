@@ -88,7 +88,8 @@ static void a_feed_that_lost_its_backlog_resumes(void **state)
         assert_true(n_dark);
         assert_true(bg_feed_watch_events(&w, &spec, 80 * DAY + 600, 900));
         assert_true(bg_feed_watch_events(&w, &spec, 80 * DAY + 1200, 20));
-        assert_true(!bg_feed_watch_events(&w, &spec, 81 * DAY, 100));
+        assert_true(!bg_feed_watch_events(&w, &spec, 80 * DAY + 1200 + DAY / 4, 30));
+        assert_int_equal(w.resumed_s, 80 * DAY + 600);
 }
 
 static void nothing_is_declared_before_a_week_was_seen(void **state)

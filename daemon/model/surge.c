@@ -42,8 +42,8 @@ double bg_surge_evidence(double n, double expected, double shape)
 
         if (!(r > 1))
                 return 0;
-        /* log1p: with a large shape the quotient is 1 + tiny, and its logarithm is multiplied by the shape */
-        return fmax(n * log(r) - (n + shape) * log1p((r - 1) * b / (shape + b)), 0);
+        /* the same as in the header, in terms that do not cancel for a very small or very large shape */
+        return fmax(n * log1p(shape * (r - 1) / (shape + r * b)) - shape * log1p((r - 1) * b / (shape + b)), 0);
 }
 
 double bg_surge_shape(double relative_variance)
