@@ -94,7 +94,7 @@ def test_bad_lines_are_named_and_skipped(programs, tmp_path):
     assert series[0]["count"] == 2
 
 
-@pytest.mark.parametrize("text", ["", "what,is,this\n1,2,3\n", "\x00\x01\x02\x03" * 100])
+@pytest.mark.parametrize("text", ["", "what,is,this\n1,2,3\n", "\x00\x01\x02\x03" * 100], ids=["empty", "other columns", "binary"])
 def test_a_file_that_holds_no_events_is_refused_by_name(programs, tmp_path, text):
     (tmp_path / "strange.csv").write_text(text)
     done = programs.replay([tmp_path / "strange.csv"], tmp_path / "out")
