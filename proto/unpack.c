@@ -535,7 +535,7 @@ static int read_event(Decoder *d, BgCursor *cursor, BgEvent *event)
 static int unpack(const BgProtoType *type, const void *bytes, size_t n_bytes, BgArena *arena, void *message, BgProtoError *error,
                   bool lenient)
 {
-        BgCursor cursor = { bytes, (const unsigned char *)bytes + n_bytes };
+        BgCursor cursor = bg_cursor(bytes, n_bytes);
         Decoder decoder = { .arena = arena, .error = error, .lenient = lenient };
 
         if (error)
@@ -566,7 +566,7 @@ int bg_unpack_lenient(const BgProtoType *type, const void *bytes, size_t n_bytes
 
 int bg_proto_event_bytes(const void *bytes, size_t n_bytes, size_t index, BgStr *eventp)
 {
-        BgCursor cursor = { bytes, (const unsigned char *)bytes + n_bytes };
+        BgCursor cursor = bg_cursor(bytes, n_bytes);
         const unsigned char *places[BG_FIELDS_MAX] = { NULL };
         const BgField *fields = bg_proto_batch.fields();
         Decoder decoder = { .quiet = true };
