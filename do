@@ -238,10 +238,10 @@ cmd_test() {
                 build_tsan
                 # shellcheck disable=SC2086  # words
                 mapfile -t names < <(tests_like build-tsan $TSAN_TESTS)
-                (( ${#names[@]} )) && unit "clang, tsan" build-tsan -t 5 "${names[@]}"
+                unit "clang, tsan" build-tsan -t 5 "${names[@]:-none}"
                 # shellcheck disable=SC2086
                 mapfile -t names < <(tests_like build $VALGRIND_TESTS)
-                (( ${#names[@]} )) && unit valgrind build -t 10 "${names[@]}" \
+                unit valgrind build -t 10 "${names[@]:-none}" \
                         --wrapper 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite'
                 pytest_run all
         fi
