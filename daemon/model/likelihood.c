@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "daemon/model/curve.h"
 #include "daemon/model/estimator.h"
@@ -18,11 +19,12 @@
 
 /* Counts in a bin the curve holds to be impossible cost ln of this; no bin of a fit that matters comes near. */
 #define EXPOSURE_MIN 1e-290
-#define STEP_MAX 2.0            /* max-norm: theta is in units of log */
-#define STEP_DONE 1e-9
-#define DAMPING_START 1e-3
-#define DAMPING_MIN 1e-12
-#define DAMPING_TRIES_MAX 20
+#define RADIUS_START 1.0
+#define RADIUS_MAX 4.0
+#define STEP_DONE 1e-8          /* Newton's steps square: the error left is far below it */
+#define NEAR 0.3                /* standard deviations: two minima are never that close, there is a ridge between them */
+#define SHIFT_MIN 1e-3
+#define SHIFT_FACTOR 3.0
 /* At predicted gains below this share of the objective its rounding decides, not the step: the gradient is the better judge. */
 #define GAIN_NOISE 1e-11
 
@@ -131,75 +133,155 @@ static bool in_range(const double theta[3]) {
                fabs(theta[BG_THETA_LN_SIGMA]) <= BG_GROWTH_LN_MAX;
 }
 
-static bool cholesky_damped(double l[BG_SYM_N], const double hessian[BG_SYM_N], double damping) {
-        double a[BG_SYM_N];
-
-        for (int i = 0; i < BG_SYM_N; i++)
-                a[i] = hessian[i];
-        a[0] *= 1 + damping;
-        a[2] *= 1 + damping;
-        a[5] *= 1 + damping;
-        return bg_sym3_cholesky(l, a);
-}
-
 static double norm_max(const double x[3]) {
         return fmax(fabs(x[0]), fmax(fabs(x[1]), fabs(x[2])));
 }
 
-/* Descend from p->theta to a stationary point. Return: BG_FIT_OK, _LIMIT or _NONFINITE. */
-static BgFitStatus descend(const Likelihood *l, Point *p, unsigned *iterationsp) {
-        double damping = DAMPING_START;
+/*
+ * The Newton step, or where the Hessian is not positive definite or the step leaves the radius, that of the Hessian plus the least
+ * multiple (of a ladder) of the prior's precision that mends it: the prior's metric is the natural one, and it is positive definite.
+ * False: even a ladder's end does not help, the Hessian is not finite.
+ */
+static bool step_within(double step[3], const Point *p, const double metric[BG_SYM_N], double radius) {
+        for (double shift = 0; shift < 1e30; shift = fmax(shift * SHIFT_FACTOR, SHIFT_MIN)) {
+                double a[BG_SYM_N], factor[BG_SYM_N];
+
+                for (int i = 0; i < BG_SYM_N; i++)
+                        a[i] = p->observed[i] + shift * metric[i];
+                if (!bg_sym3_cholesky(factor, a))
+                        continue;
+                bg_sym3_solve(step, factor, p->gradient);
+                if (norm_max(step) <= radius)
+                        return true;
+        }
+        return false;
+}
+
+/* Close enough to a known minimum to fall into it: distance in its standard deviations. */
+static bool near(const Point *p, const Point *minimum) {
+        double off[3];
+
+        for (int i = 0; i < 3; i++)
+                off[i] = p->theta[i] - minimum->theta[i];
+        return bg_sym3_form(minimum->observed, off) < NEAR * NEAR;
+}
+
+/*
+ * Trust-region Newton from p->theta to a minimum.
+ * Return: BG_FIT_OK, _LIMIT or _NONFINITE; BG_FIT_NONE when it was on its way to `known` and so given up.
+ */
+static BgFitStatus descend(const Likelihood *l, Point *p, const Point *known, unsigned *iterationsp) {
+        double radius = RADIUS_START;
 
         likelihood_at(l, p);
         if (!isfinite(p->value))
                 return BG_FIT_NONFINITE;
-        while (*iterationsp < l->spec->iterations_max) {
-                bool moved = false;
+        for (unsigned i = 0; i < l->spec->iterations_max; i++) {
+                double step[3], size, gain, gained;
+                bool noise;
+                Point next;
 
+                if (known && near(p, known))
+                        return BG_FIT_NONE;
                 (*iterationsp)++;
-                for (int tries = 0; tries < DAMPING_TRIES_MAX && !moved; tries++) {
-                        double factor[BG_SYM_N], step[3], size, gain;
-                        Point next;
-
-                        if (!cholesky_damped(factor, p->observed, damping < 1e-6 ? 0 : damping) &&
-                            !cholesky_damped(factor, p->fisher, damping))
-                                return BG_FIT_NONFINITE;
-                        bg_sym3_solve(step, factor, p->gradient);
-                        size = norm_max(step);
-                        if (!isfinite(size))
-                                return BG_FIT_NONFINITE;
-                        gain = 0.5 * (step[0] * p->gradient[0] + step[1] * p->gradient[1] + step[2] * p->gradient[2]);
-                        for (int i = 0; i < 3; i++)
-                                next.theta[i] = p->theta[i] - step[i] * fmin(1, STEP_MAX / fmax(size, 1e-300));
-                        if (in_range(next.theta)) {
-                                likelihood_at(l, &next);
-                                if (next.value < p->value || (gain <= GAIN_NOISE * (1 + fabs(p->value)) && isfinite(next.value))) {
-                                        *p = next;
-                                        damping = fmax(damping * 0.1, DAMPING_MIN);
-                                        moved = true;
-                                        if (size < STEP_DONE)
-                                                return BG_FIT_OK;
-                                        continue;
-                                }
-                        }
-                        damping = fmax(damping, 1e-6) * 8;
+                if (!step_within(step, p, l->spec->prior.precision, radius))
+                        return BG_FIT_NONFINITE;
+                size = norm_max(step);
+                gain = step[0] * p->gradient[0] + step[1] * p->gradient[1] + step[2] * p->gradient[2] -
+                       0.5 * bg_sym3_form(p->observed, step);
+                noise = gain <= GAIN_NOISE * (1 + fabs(p->value));
+                for (int k = 0; k < 3; k++)
+                        next.theta[k] = p->theta[k] - step[k];
+                gained = -INFINITY;
+                if (in_range(next.theta)) {
+                        likelihood_at(l, &next);
+                        gained = p->value - next.value;
                 }
-                if (!moved)
-                        return BG_FIT_LIMIT;
+                if (gained > 1e-4 * gain || (noise && isfinite(gained))) {
+                        *p = next;
+                        if (size < STEP_DONE)
+                                return BG_FIT_OK;
+                        if (gained > 0.5 * gain)
+                                radius = fmin(fmax(radius, 2 * size), RADIUS_MAX);
+                        else if (!noise)
+                                radius = fmin(radius, 0.5 * size);
+                } else
+                        radius = 0.25 * size;
         }
         return BG_FIT_LIMIT;
+}
+
+/*
+ * Where the growth was seen: ln(N + m) grows like lambda F, so its increments are weights on the ages of a lognormal density, whose
+ * moments are mu and sigma, as if growth were over.
+ */
+static void start_at_moments(const Likelihood *l, double theta[BG_THETA_N]) {
+        const BgCounts *history = l->history;
+        double mass = history->before + l->spec->m, sum = 0, mean = 0, square = 0, variance;
+
+        for (size_t j = 0; j < history->n_bins; j++) {
+                double to = ln_edge(l, j + 1), from = fmax(ln_edge(l, j), to - 2), width = to - from;
+                double middle = 0.5 * (from + to), weight = history->counts[j] > 0 ? log1p(history->counts[j] / mass) : 0;
+
+                sum += weight;
+                mean += weight * middle;
+                square += weight * (middle * middle + width * width / 12);
+                mass += history->counts[j];
+        }
+        mean /= sum;
+        variance = square / sum - mean * mean;
+        theta[BG_THETA_LN_LAMBDA] = log(sum);
+        theta[BG_THETA_MU] = mean;
+        theta[BG_THETA_LN_SIGMA] = 0.5 * log(fmax(variance, 0.01));
+}
+
+int bg_starts = 2; long bg_trig[4]; double bg_minratio=1e9;
+/* Descend from theta too, and keep what is better. Return: there was another minimum. */
+static bool contend(const Likelihood *l, Point *best, const double theta[BG_THETA_N], unsigned *iterationsp) {
+        Point rival;
+
+        for (int i = 0; i < 3; i++)
+                rival.theta[i] = theta[i];
+        if (descend(l, &rival, best, iterationsp) != BG_FIT_OK || near(&rival, best))
+                return false;
+        if (rival.value < best->value)
+                *best = rival;
+        return true;
 }
 
 void bg_likelihood_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *start) {
         Likelihood l;
         Point p;
-        double factor[BG_SYM_N];
+        double factor[BG_SYM_N], n = 0, moments[3];
 
+        for (size_t j = 0; j < history->n_bins; j++)
+                n += history->counts[j];
         likelihood_init(&l, spec, history);
         for (int i = 0; i < 3; i++)
                 p.theta[i] = start ? start->theta[i] : spec->prior.mean[i];
         fit->warm = start != NULL;
-        fit->status = descend(&l, &p, &fit->iterations);
+        fit->status = descend(&l, &p, NULL, &fit->iterations);
+        if (bg_starts > 1 && n * l.weight > 1) {
+                bool two;
+                Point q;
+                double f[6];
+                start_at_moments(&l, moments);
+                bg_trig[0]++;
+                two = contend(&l, &p, moments, &fit->iterations);
+                memcpy(q.theta, moments, sizeof(q.theta));
+                likelihood_at(&l, &q);
+                two |= !bg_sym3_cholesky(f, q.observed);
+                memcpy(q.theta, spec->prior.mean, sizeof(q.theta));
+                likelihood_at(&l, &q);
+                two |= !bg_sym3_cholesky(f, q.observed);
+                if (two) {
+                        double broad[3] = {spec->prior.mean[0] + 0.5, spec->prior.mean[1] + 0.5, spec->prior.mean[2] + 0.7};
+                        bg_trig[1]++;
+                if (start) 
+                                contend(&l, &p, spec->prior.mean, &fit->iterations);
+                        bg_trig[3] += contend(&l, &p, broad, &fit->iterations);
+                }
+        }
         if (fit->status == BG_FIT_NONFINITE)
                 return;
         for (int i = 0; i < 3; i++)

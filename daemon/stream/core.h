@@ -2,6 +2,7 @@
 #ifndef BURGEON_STREAM_CORE_H
 #define BURGEON_STREAM_CORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,14 +23,20 @@
 
 #define BG_CORE_HORIZONS_MAX 16
 
+/** process: quantiles of the negative binomial of one series' own fit. pooled: that fit under the learned prior, pooled with
+ *  simple trends, widths and quantiles calibrated online (model/pool.h). */
+typedef enum BgForecaster { BG_FORECASTER_POOLED, BG_FORECASTER_PROCESS } BgForecaster;
+
 typedef struct BgCoreSpec {
-        BgFitSpec fit;
+        BgFitSpec fit;             /* its prior is where a learned prior starts from */
+        BgForecaster forecaster;   /* default pooled */
         double horizons[BG_CORE_HORIZONS_MAX]; /* days, rising; default 7 30 90 180 365 */
         size_t n_horizons;
         int64_t refresh_us;        /* a forecast with data is renewed after so long without an event; default 1 day */
         int64_t stale_after_us;    /* no batch and no `alive` for so long: status stale_input; 0 = never (replay) */
         unsigned audit_every;      /* every so-manieth warm refit of a series is checked against a cold one; default 16; 0 = never */
         double surge_threshold;    /* nats; 0 = no detection; default 9.25 */
+        bool publish_bursts;       /* incidents of few uploaders are told too, as kind burst; default no */
         uint32_t models_max;
 } BgCoreSpec;
 BgCoreSpec bg_core_spec_default(void);
