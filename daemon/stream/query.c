@@ -212,14 +212,15 @@ static bool kind_possible(const char *kind, BgStr prefix)
         return !memcmp(kind, prefix.data ? prefix.data : "", prefix.len < n ? prefix.len : n) && (prefix.len <= n || prefix.data[n] == '/');
 }
 
-/** forecast/org/name/ names one model: no walk over all of them. */
-static BgModelId exact_model(const BgCore *core, const char *kind, BgStr prefix)
+/** forecast/org/name/ names one model, known or not: no walk over all of them. */
+static bool names_model(const char *kind, BgStr prefix, BgStr *namep)
 {
         size_t n = strlen(kind) + 1;
 
         if (prefix.len < n + 4 || prefix.data[prefix.len - 1] != '/' || !memchr(prefix.data + n, '/', prefix.len - n - 1))
-                return BG_MODEL_NONE;
-        return bg_registry_find(core->registry, (BgStr){ prefix.data + n, prefix.len - n - 1 });
+                return false;
+        *namep = (BgStr){ prefix.data + n, prefix.len - n - 1 };
+        return true;
 }
 
 typedef int EachLast(void *data, const BgForecast *forecast, const BgSurge *surge);
@@ -242,31 +243,52 @@ static int last_of(BgCore *core, BgSeriesId id, bool forecasts, bool surges, BgA
         return r;
 }
 
-int bg_core_each_last(BgCore *core, BgStr prefix, EachLast *each, void *data)
+static int each_of_model(BgCore *core, BgStr name, bool forecasts, bool surges, BgArena *arena, EachLast *each, void *data)
+{
+        BgModelId model = bg_registry_find(core->registry, name);
+        int r = 0;
+
+        for (int k = 0; model != BG_MODEL_NONE && k < BG_RELATION_N && !r; k++) {
+                BgSeriesId id = bg_registry_model(core->registry, model)->series[k];
+
+                if (id != BG_SERIES_NONE)
+                        r = last_of(core, id, forecasts, surges, arena, each, data);
+        }
+        return r;
+}
+
+int bg_core_step_last(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_max, EachLast *each, void *data)
 {
         bool forecasts = kind_possible("forecast", prefix), surges = kind_possible("surge", prefix);
-        BgModelId only = exact_model(core, forecasts ? "forecast" : "surge", prefix);
+        size_t n_series = bg_registry_n_series(core->registry);
         BgArena arena = { 0 };
+        BgStr only;
         int r = 0;
 
         if (!forecasts && !surges)
                 return 0;
-        for (BgSeriesId id = 0; only == BG_MODEL_NONE && id < bg_registry_n_series(core->registry) && !r; id++) {
-                BgSeries *series = bg_registry_series(core->registry, id);
+        if (names_model(forecasts ? "forecast" : "surge", prefix, &only)) {
+                r = each_of_model(core, only, forecasts, surges, &arena, each, data);
+                bg_arena_deinit(&arena);
+                return r;
+        }
+        for (; n_max > 0 && *cursorp < n_series && !r; n_max--, (*cursorp)++) {
+                BgSeries *series = bg_registry_series(core->registry, *cursorp);
                 BgStr name = model_name(core, series);
 
                 if (bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE)
-                        r = last_of(core, id, forecasts && topic_matches("forecast", name, prefix),
+                        r = last_of(core, *cursorp, forecasts && topic_matches("forecast", name, prefix),
                                     surges && topic_matches("surge", name, prefix), &arena, each, data);
         }
-        for (int k = 0; only != BG_MODEL_NONE && k < BG_RELATION_N && !r; k++) {
-                BgSeriesId id = bg_registry_model(core->registry, only)->series[k];
-
-                if (id != BG_SERIES_NONE)
-                        r = last_of(core, id, forecasts, surges, &arena, each, data);
-        }
         bg_arena_deinit(&arena);
-        return r;
+        return r ? r : *cursorp < n_series ? BG_CORE_E_MORE : 0;
+}
+
+int bg_core_each_last(BgCore *core, BgStr prefix, EachLast *each, void *data)
+{
+        uint32_t cursor = 0;
+
+        return bg_core_step_last(core, prefix, &cursor, SIZE_MAX, each, data);
 }
 
 struct counting {
