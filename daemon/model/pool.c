@@ -12,6 +12,7 @@
 #define RATE_WEIGHT 0.02    /* of the exponentiated gradient */
 #define SCALE_MAX 1.5
 #define WEIGHT_FLOOR 0.001  /* share given back to equal weights at each outcome: none dies for ever */
+enum { QUARTILE_1 = 2, MEDIAN = 3, QUARTILE_3 = 4 }; /* among the seven levels */
 #define Z80 1.2815515655446004
 
 static const double nodes[BG_POOL_NODE_N] = { 0, .7, 1.4, 2.3, 3.4, 4.8, 7.0 };
@@ -165,8 +166,22 @@ void bg_pool_quantiles(BgForecastPoint *point, const BgPool *pool, const BgPoolO
                 double x = fmax(u + s * c, before);
 
                 before = x;
-                point->q[p] = count + round(expm1(bound(x, 0, U_MAX)));
+                x = expm1(bound(x, 0, U_MAX));
+                /*
+                 * Counts are integers: rounding to the nearest one lets an end of the central half take in an atom that the tracker,
+                 * which holds P(increment <= x) at the level, keeps out, and 50 % becomes 66 %. Rounded inwards it is right. Below
+                 * ten children nearly all the mass is at "no change", and there is no such interval to be had.
+                 */
+                if (count >= 10 && p == QUARTILE_1)
+                        x = ceil(x);
+                else if (count >= 10 && p == QUARTILE_3)
+                        x = floor(x);
+                point->q[p] = count + round(x);
         }
+        for (int p = MEDIAN; p-- > 0;)
+                point->q[p] = fmin(point->q[p], point->q[MEDIAN]);
+        for (int p = MEDIAN + 1; p < BG_QUANTILE_N; p++)
+                point->q[p] = fmax(point->q[p], point->q[MEDIAN]);
         /* the mean of the piecewise linear distribution through the quantiles, its tails as far again as the last step */
         for (int p = 0; p + 1 < BG_QUANTILE_N; p++)
                 sum += (bg_quantile_levels[p + 1] - bg_quantile_levels[p]) * (point->q[p] + point->q[p + 1]) / 2;
