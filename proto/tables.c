@@ -44,6 +44,8 @@ static void put_kind(BgBuffer *out, const BgField *field)
         case BG_FIELD_I64:
                 bg_buffer_printf(out, bg_field_is_time(field) ? "time | " : "int | ");
                 put_range(out, field, "");
+                if (!field->required && field->absent > 0)
+                        bg_buffer_printf(out, "; absent: %lld", (long long)field->absent);
                 break;
         case BG_FIELD_F64:
                 bg_buffer_printf(out, "float | %g .. %g", field->min_f, field->max_f);
@@ -64,6 +66,8 @@ static void put_kind(BgBuffer *out, const BgField *field)
                 for (int i = 0, n = 0; i < field->words->n; i++)
                         if (*field->words->words[i])
                                 bg_buffer_printf(out, "%s`%s`", n++ ? " " : "", field->words->words[i]);
+                if (!field->required && **field->words->words)
+                        bg_buffer_printf(out, "; absent: `%s`", field->words->words[0]);
                 break;
         case BG_FIELD_EVENTS:
                 bg_buffer_printf(out, "array of events | ");
@@ -186,7 +190,7 @@ static void put_token(BgBuffer *out, const BgToken *token, bool key)
 static void put_value(BgBuffer *out, BgCursor *cursor, unsigned depth, bool key)
 {
         const unsigned char *start = cursor->at;
-        BgToken token;
+        BgToken token = { .kind = BG_TOKEN_NIL };
 
         if (!bg_cursor_next(cursor, &token))
                 return;
