@@ -58,14 +58,17 @@ static void press(BgCommit *commit)
 
 static void fail(BgCommit *commit, int result)
 {
+        const char *why = "";
+
         commit->health->commits_failed++;
         if (commit->failed)
                 return;
         commit->failed = result;
+        bg_store_error(commit->store, &why);
         bg_health_set(commit->health, BG_PROBLEM_STORE, "the store failed: restart, then send again");
         bg_log(BG_LOG_ERROR, "store.commit_failed",
                "a commit failed: no event is taken any more; make room or repair, restart, and the feeds will send again",
-               bg_kv("error", strerror(-result)));
+               bg_kv("error", strerror(-result)), bg_kv("why", why));
 }
 
 static void group_done(void *data, int result) /* on the writer's thread */

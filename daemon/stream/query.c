@@ -82,17 +82,11 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         for (size_t i = 0; i < issued->n_points; i++) {
                 const BgIssuedPoint *from = &issued->points[i];
                 BgHorizon *to = &horizons[i];
+                BgForecastPoint point = { .days = from->days, .mean = issued->count + (double)from->mean };
 
-                bg_proto_init(&bg_proto_horizon, to);
-                to->days = from->days;
-                to->mean = issued->count + from->mean;
-                to->q05 = issued->count + from->q[0];
-                to->q10 = issued->count + from->q[1];
-                to->q25 = issued->count + from->q[2];
-                to->q50 = issued->count + from->q[3];
-                to->q75 = issued->count + from->q[4];
-                to->q90 = issued->count + from->q[5];
-                to->q95 = issued->count + from->q[6];
+                for (int k = 0; k < BG_QUANTILE_N; k++)
+                        point.q[k] = issued->count + (double)from->q[k];
+                bg_refit_horizon(to, &point);
                 add_receipt(core, to, issued->count);
         }
         message->horizons.items = horizons;
@@ -218,14 +212,15 @@ static bool kind_possible(const char *kind, BgStr prefix)
         return !memcmp(kind, prefix.data ? prefix.data : "", prefix.len < n ? prefix.len : n) && (prefix.len <= n || prefix.data[n] == '/');
 }
 
-/** forecast/org/name/ names one model: no walk over all of them. */
-static BgModelId exact_model(const BgCore *core, const char *kind, BgStr prefix)
+/** forecast/org/name/ names one model, known or not: no walk over all of them. */
+static bool names_model(const char *kind, BgStr prefix, BgStr *namep)
 {
         size_t n = strlen(kind) + 1;
 
         if (prefix.len < n + 4 || prefix.data[prefix.len - 1] != '/' || !memchr(prefix.data + n, '/', prefix.len - n - 1))
-                return BG_MODEL_NONE;
-        return bg_registry_find(core->registry, (BgStr){ prefix.data + n, prefix.len - n - 1 });
+                return false;
+        *namep = (BgStr){ prefix.data + n, prefix.len - n - 1 };
+        return true;
 }
 
 typedef int EachLast(void *data, const BgForecast *forecast, const BgSurge *surge);
@@ -248,31 +243,52 @@ static int last_of(BgCore *core, BgSeriesId id, bool forecasts, bool surges, BgA
         return r;
 }
 
-int bg_core_each_last(BgCore *core, BgStr prefix, EachLast *each, void *data)
+static int each_of_model(BgCore *core, BgStr name, bool forecasts, bool surges, BgArena *arena, EachLast *each, void *data)
+{
+        BgModelId model = bg_registry_find(core->registry, name);
+        int r = 0;
+
+        for (int k = 0; model != BG_MODEL_NONE && k < BG_RELATION_N && !r; k++) {
+                BgSeriesId id = bg_registry_model(core->registry, model)->series[k];
+
+                if (id != BG_SERIES_NONE)
+                        r = last_of(core, id, forecasts, surges, arena, each, data);
+        }
+        return r;
+}
+
+int bg_core_step_last(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_max, EachLast *each, void *data)
 {
         bool forecasts = kind_possible("forecast", prefix), surges = kind_possible("surge", prefix);
-        BgModelId only = exact_model(core, forecasts ? "forecast" : "surge", prefix);
+        size_t n_series = bg_registry_n_series(core->registry);
         BgArena arena = { 0 };
+        BgStr only;
         int r = 0;
 
         if (!forecasts && !surges)
                 return 0;
-        for (BgSeriesId id = 0; only == BG_MODEL_NONE && id < bg_registry_n_series(core->registry) && !r; id++) {
-                BgSeries *series = bg_registry_series(core->registry, id);
+        if (names_model(forecasts ? "forecast" : "surge", prefix, &only)) {
+                r = each_of_model(core, only, forecasts, surges, &arena, each, data);
+                bg_arena_deinit(&arena);
+                return r;
+        }
+        for (; n_max > 0 && *cursorp < n_series && !r; n_max--, (*cursorp)++) {
+                BgSeries *series = bg_registry_series(core->registry, *cursorp);
                 BgStr name = model_name(core, series);
 
                 if (bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE)
-                        r = last_of(core, id, forecasts && topic_matches("forecast", name, prefix),
+                        r = last_of(core, *cursorp, forecasts && topic_matches("forecast", name, prefix),
                                     surges && topic_matches("surge", name, prefix), &arena, each, data);
         }
-        for (int k = 0; only != BG_MODEL_NONE && k < BG_RELATION_N && !r; k++) {
-                BgSeriesId id = bg_registry_model(core->registry, only)->series[k];
-
-                if (id != BG_SERIES_NONE)
-                        r = last_of(core, id, forecasts, surges, &arena, each, data);
-        }
         bg_arena_deinit(&arena);
-        return r;
+        return r ? r : *cursorp < n_series ? BG_CORE_E_MORE : 0;
+}
+
+int bg_core_each_last(BgCore *core, BgStr prefix, EachLast *each, void *data)
+{
+        uint32_t cursor = 0;
+
+        return bg_core_step_last(core, prefix, &cursor, SIZE_MAX, each, data);
 }
 
 struct counting {
@@ -594,16 +610,8 @@ static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena
         bg_refit_input(&input, series, &bins, issued->as_of, (double)(issued->as_of - issued->release) / DAY_S, issued->count);
         bg_refit_forecast(points, core->spec.forecaster, &core->learner.pool, &fit, &input, request->horizons.items, request->horizons.n);
         for (size_t i = 0; i < request->horizons.n; i++) {
-                bg_proto_init(&bg_proto_horizon, &horizons[i]);
-                horizons[i].days = points[i].days;
-                horizons[i].mean = points[i].mean;
-                horizons[i].q05 = points[i].q[0];
-                horizons[i].q10 = points[i].q[1];
-                horizons[i].q25 = points[i].q[2];
-                horizons[i].q50 = points[i].q[3];
-                horizons[i].q75 = points[i].q[4];
-                horizons[i].q90 = points[i].q[5];
-                horizons[i].q95 = points[i].q[6];
+                bg_refit_horizon(&horizons[i], &points[i]);
+                add_receipt(core, &horizons[i], issued->count);
         }
         reply->forecasts.items[0].horizons.items = horizons;
         reply->forecasts.items[0].horizons.n = request->horizons.n;
