@@ -110,7 +110,7 @@ void bg_authors_restart(BgAuthors *a, unsigned k)
         for (unsigned i = 0; i < BG_AUTHORS_TOP; ++i)
                 a->top[i].count[k] = 0;
         for (unsigned i = 0; i < BG_AUTHORS_RECENT; ++i)
-                a->recent_in[i] &= (uint8_t)~(1u << k);
+                a->recent_in[i] &= (uint8_t) ~(1u << k);
 }
 
 unsigned bg_authors_events(const BgAuthors *a, unsigned k)

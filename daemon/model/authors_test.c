@@ -13,7 +13,10 @@
 
 enum { AUTHOR_N = 40, STEP_N = 20000 };
 
-static uint64_t author(unsigned i) { return (uint64_t)(i * 1399 + 7) << 48; }
+static uint64_t author(unsigned i)
+{
+        return (uint64_t)(i * 1399 + 7) << 48;
+}
 
 /* every window kept exactly, beside the tables */
 typedef struct Truth {

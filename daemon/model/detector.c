@@ -33,6 +33,11 @@ static double sane_share(double share)
         return share > 1e-3 && share <= 1 ? share : share > 1 ? 1 : BG_SURGE_SESSION_SHARE;
 }
 
+static double dark_part(const BgDetectorInput *in)
+{
+        return in->blackout_s ? fmin(sane(in->expected_dark), sane(in->expected)) : 0;
+}
+
 static uint32_t add_s(uint32_t at_s, uint32_t s)
 {
         return at_s > UINT32_MAX - s ? UINT32_MAX : at_s + s;
@@ -91,13 +96,15 @@ static void clamp(BgDetector *d, uint32_t onset_s)
 
 static void count_session(BgDetector *d, const BgSurgeSpec *spec, const BgDetectorInput *in)
 {
-        decay(d, spec, sane(in->expected));
+        double dark = dark_part(in);
+
+        decay(d, spec, sane(in->expected) - dark);
         if (!in->blackout_s) {
                 clamp(d, in->at_s);
         } else {
                 if (!d->seen || d->last_s < in->blackout_s)
                         clamp(d, in->blackout_s);
-                decay(d, spec, sane(in->expected_dark));
+                decay(d, spec, dark);
         }
         for (unsigned k = 0; k < BG_SURGE_CUSUM_N; ++k) {
                 d->cusum[k].w += (float)log(spec->rho[k]);
@@ -259,8 +266,8 @@ static double closing_ratio(const BgIncident *i, const BgSurgeSpec *spec)
         return fmin(fmax(ratio, spec->close_ratio_min), spec->close_ratio_max);
 }
 
-/* Evidence against it now. What a blackout held is weighed as a whole, at the factor that takes all of it into account: charged at
- * the factor from before, and credited event by event at ever smaller ones, a long outage would close whatever was open. */
+/* Evidence against it now. What a blackout held is weighed as a whole, at the factor that takes all of it into account: charged
+ * at the factor from before, and credited event by event at ever smaller ones, a long outage would close whatever was open. */
 static double against(const BgIncident *i, double ratio)
 {
         return fmax(i->against + (ratio - 1) * i->dark_expected - i->dark_n * log(ratio), 0);
@@ -278,12 +285,12 @@ double bg_detector_expected_to_close(const BgDetector *d, const BgSurgeSpec *spe
 
 static void more_of_surge(BgTransition *t, BgDetector *d, const BgSurgeSpec *spec, const BgDetectorInput *in)
 {
-        double expected = sane(in->expected), dark = sane(in->expected_dark), ratio = closing_ratio(&d->incident, spec);
+        double expected = sane(in->expected), dark = dark_part(in), ratio = closing_ratio(&d->incident, spec);
         BgIncident *i = &d->incident;
         BgTransition now;
 
         if (!in->blackout_s || d->last_s < in->blackout_s) {
-                i->against = against(i, ratio) + (ratio - 1) * expected;
+                i->against = against(i, ratio) + (ratio - 1) * (expected - dark);
                 i->dark_expected = 0;
                 i->dark_n = 0;
         }
@@ -293,7 +300,7 @@ static void more_of_surge(BgTransition *t, BgDetector *d, const BgSurgeSpec *spe
         } else {
                 i->against = fmax(i->against - log(ratio), 0);
         }
-        i->expected += expected + dark;
+        i->expected += expected;
         ++i->n;
         d->last_s = in->at_s;
 
@@ -316,13 +323,10 @@ static uint32_t quiet_since_s(uint32_t last_s, uint32_t resumed_s)
 
 static BgCloseReason over(const BgDetector *d, const BgSurgeSpec *spec, const BgDetectorClock *c)
 {
-        /* the part of the expectation that is not in a blackout may have closed it before the blackout began */
-        bool inside = c->blackout_s && d->last_s >= c->blackout_s;
-
-        if (!inside && sane(c->expected) >= bg_detector_expected_to_close(d, spec))
-                return BG_CLOSE_EVIDENCE;
         if (c->blackout_s)
                 return BG_CLOSE_NONE;
+        if (sane(c->expected) >= bg_detector_expected_to_close(d, spec))
+                return BG_CLOSE_EVIDENCE;
         if (since_s(c->now_s, quiet_since_s(d->last_s, c->resumed_s)) >= spec->quiet_close_s)
                 return BG_CLOSE_QUIET;
         if (since_s(c->now_s, d->incident.opened_s) >= spec->regime_s)
@@ -402,7 +406,7 @@ static void count_late(BgDetector *d, const BgDetectorInput *in)
 static void consider(BgTransition *t, BgDetector *d, const BgSurgeSpec *spec, const BgDetectorInput *in)
 {
         double day = sane(in->expected_day), shape = sane_shape(in->shape);
-        double pending = in->counted ? 0 : sane(in->expected) + sane(in->expected_dark);
+        double pending = in->counted ? 0 : sane(in->expected);
         double evidence;
         unsigned k;
 
@@ -474,8 +478,7 @@ bool bg_detector_excursion_running(const BgDetector *d, const BgSurgeSpec *spec,
                 *onset_sp = d->incident.onset_s;
                 return true;
         }
-        if (!c->n || c->w <= (spec->rho[HOLD_BACK_CUSUM] - 1) * sane(expected) ||
-            since_s(now_s, c->onset_s) >= spec->hold_back_s)
+        if (!c->n || c->w <= (spec->rho[HOLD_BACK_CUSUM] - 1) * sane(expected) || since_s(now_s, c->onset_s) >= spec->hold_back_s)
                 return false;
         *onset_sp = c->onset_s;
         return true;

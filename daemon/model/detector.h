@@ -60,24 +60,24 @@ typedef struct BgTransition {
         BgCloseReason reason; /* of CLOSED and REGIME */
         bool was_burst;       /* a surge OPENED: the burst that was open has widened into it, and is not closed apart */
         uint32_t at_s;
-        uint32_t onset_s;     /* estimate of when it began; never changes while open */
-        double observed;      /* since onset */
-        double expected;      /* since onset, >= 0 */
-        double evidence;      /* nats, as bg_surge_evidence() */
-        double magnitude;     /* as bg_surge_magnitude() */
-        double events;        /* raw, since onset */
-        uint32_t authors;     /* different ones since onset: exact below 6; else sessions, the same up to 7 days from onset and */
-                              /* at most as many too many as authors came back later (about 1 in 10) */
-        double top_share;     /* of the largest author in the raw events since onset, [0, 1]; a lower bound (authors.h) */
+        uint32_t onset_s; /* estimate of when it began; never changes while open */
+        double observed;  /* since onset */
+        double expected;  /* since onset, >= 0 */
+        double evidence;  /* nats, as bg_surge_evidence() */
+        double magnitude; /* as bg_surge_magnitude() */
+        double events;    /* raw, since onset */
+        uint32_t authors; /* different ones since onset: exact below 6; else sessions, the same up to 7 days from onset and */
+                          /* at most as many too many as authors came back later (about 1 in 10) */
+        double top_share; /* of the largest author in the raw events since onset, [0, 1]; a lower bound (authors.h) */
 } BgTransition;
 
 /** One event of the series, raw; already without duplicates. */
 typedef struct BgDetectorInput {
         uint32_t at_s;
-        uint64_t author;      /* keyed fingerprint, the same for an author's every event on this model */
-        bool counted;         /* bg_sessions_count() */
-        double expected;      /* sessions expected in (bg_detector_last_s(), at_s], without what follows */
-        double expected_dark; /* the part of that interval that is in the blackout at_s lies in; 0 outside blackouts */
+        uint64_t author; /* keyed fingerprint, the same for an author's every event on this model */
+        bool counted;    /* bg_sessions_count() */
+        double expected; /* sessions expected in (bg_detector_last_s(), at_s]; for a fresh one in a blackout since its start */
+        double expected_dark; /* of these: in the blackout that at_s lies in; 0 outside blackouts */
         double expected_day;  /* in the day (BG_SURGE_FLOOR_S) until at_s: the floor of every window */
         uint32_t blackout_s;  /* start of the blackout that at_s lies in; 0 = none */
         uint32_t resumed_s;   /* end of the last blackout, 0 = none: quiet counts from there at the earliest */
@@ -89,34 +89,34 @@ typedef struct BgDetectorInput {
 /** The passing of time, for bg_detector_tick(). */
 typedef struct BgDetectorClock {
         uint32_t now_s;
-        double expected;      /* sessions expected in (bg_detector_last_s(), now_s] */
+        double expected; /* sessions expected in (bg_detector_last_s(), now_s] */
         double expected_day;
         double shape;
-        uint32_t blackout_s;  /* as in BgDetectorInput: while it lasts, nothing closes */
+        uint32_t blackout_s; /* as in BgDetectorInput: while it lasts, nothing closes */
         uint32_t resumed_s;
 } BgDetectorClock;
 
 typedef struct BgCusum {
-        float w;          /* nats; 0 at rest; negative only in a blackout */
-        float expected;   /* sessions since onset */
-        uint32_t n;       /* sessions since onset */
+        float w;        /* nats; 0 at rest; negative only in a blackout */
+        float expected; /* sessions since onset */
+        uint32_t n;     /* sessions since onset */
         uint32_t onset_s;
 } BgCusum;
 
 /** An open surge. The CUSUMs rest meanwhile, it takes their place. */
 typedef struct BgIncident {
-        double expected;            /* sessions since onset, up to the last counted event */
-        double against;             /* D: evidence against it, nats, >= 0, up to the last counted event or its blackout */
-        double dark_expected;       /* sessions expected and come since in the blackout: one bin, weighed when it is over */
+        double expected;      /* sessions since onset, up to the last counted event */
+        double against;       /* D: evidence against it, nats, >= 0, up to the last counted event or its blackout */
+        double dark_expected; /* sessions expected and come since in the blackout: one bin, weighed when it is over */
         uint32_t dark_n;
         double magnitude_published;
-        uint32_t n;                 /* sessions since onset */
-        uint32_t events;            /* raw since onset; saturates */
+        uint32_t n;      /* sessions since onset */
+        uint32_t events; /* raw since onset; saturates */
         uint32_t onset_s;
         uint32_t opened_s;
         uint32_t published_s;
         uint32_t authors_published;
-        uint8_t window;             /* of the authors */
+        uint8_t window; /* of the authors */
 } BgIncident;
 
 /** The last burst, beside the running CUSUMs. Its figures are those of its window while that lasted. */

@@ -22,7 +22,7 @@ typedef struct History {
         double error;    /* sd of the log of the forecast's constant error */
         double wander;   /* sd of the log of the truth's wander, time constant 14 days */
         double days;
-        double from;     /* a surge, in days of age */
+        double from; /* a surge, in days of age */
         double until;
         double factor;
 } History;
@@ -50,7 +50,10 @@ static double due(const Life *l, double from, double to)
         return l->error * (bg_growth_expected(&l->h->growth, to) - bg_growth_expected(&l->h->growth, from));
 }
 
-static uint32_t second(double age) { return (uint32_t)(START + age * DAY); }
+static uint32_t second(double age)
+{
+        return (uint32_t)(START + age * DAY);
+}
 
 static void session(Life *l, double age, uint64_t author)
 {
@@ -127,8 +130,8 @@ static double false_alarms(double error, double wander, double threshold, uint64
                 sum.n_false += o.n_false;
                 sum.n_sessions += o.n_sessions;
         }
-        print_message("# error %.2f, wander %.2f, threshold %.2f: %u false alarms in %.0f model-years, %u sessions\n", error, wander,
-                      threshold, sum.n_false, model_years, sum.n_sessions);
+        print_message("# error %.2f, wander %.2f, threshold %.2f: %u false alarms in %.0f model-years, %u sessions\n", error,
+                      wander, threshold, sum.n_false, model_years, sum.n_sessions);
         return sum.n_false / model_years * 1000;
 }
 

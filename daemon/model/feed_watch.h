@@ -25,14 +25,14 @@ BgFeedWatchSpec bg_feed_watch_spec_default(void);
 
 /** Public to be stored; only the functions below write. The zero value has seen nothing. */
 typedef struct BgFeedWatch {
-        double weight_days;  /* exponentially weighted time observed, <= memory_days */
-        double weight_count; /* exponentially weighted events in it */
+        double weight_days;   /* exponentially weighted time observed, <= memory_days */
+        double weight_count;  /* exponentially weighted events in it */
         double observed_days; /* outside blackouts */
         uint32_t last_s;      /* last event */
         uint32_t blackout_s;  /* start of the running blackout; 0 = none */
         uint32_t block_s;     /* start of the running block of the catch-up; 0 = silent still */
         uint32_t block_n;
-        uint32_t resumed_s;   /* end of the last blackout; 0 = none yet */
+        uint32_t resumed_s; /* end of the last blackout; 0 = none yet */
         bool seen;
 } BgFeedWatch;
 

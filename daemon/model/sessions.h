@@ -27,8 +27,8 @@ void bg_sessions_free(BgSessions *sessions); /* NULL is fine */
  * @at_s:  event time, seconds
  *
  * An event that counts starts a session; one that does not leaves the table as it was: an author who never pauses still counts
- * once in 7 days. A late event less than 7 days before a session of its author does not count either, nor one that is 7 days older than
- * the newest: the table has forgotten who was there, and to err is to be silent.
+ * once in 7 days. A late event less than 7 days before a session of its author does not count either, nor one that is 7 days
+ * older than the newest: the table has forgotten who was there, and to err is to be silent.
  *
  * Cost: O(1) expected; amortised growth. Return: 0 with *countedp set, or -ENOMEM (nothing changed).
  */

@@ -95,8 +95,8 @@ double bg_surge_false_alarms(double threshold)
                 return simulated[0].false_alarms;
         for (size_t i = 1; i < SIMULATED_N; ++i) {
                 if (threshold <= simulated[i].threshold) {
-                        double share = (threshold - simulated[i - 1].threshold) /
-                                       (simulated[i].threshold - simulated[i - 1].threshold);
+                        double share =
+                                (threshold - simulated[i - 1].threshold) / (simulated[i].threshold - simulated[i - 1].threshold);
                         return simulated[i - 1].false_alarms *
                                pow(simulated[i].false_alarms / simulated[i - 1].false_alarms, share);
                 }

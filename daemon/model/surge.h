@@ -17,26 +17,26 @@ enum { BG_SURGE_CUSUM_N = 5 };
 
 /** All constants of the detector. Times in seconds, evidence in nats. bg_surge_spec_default() gives the values named here. */
 typedef struct BgSurgeSpec {
-        double threshold;            /* 9.25: opens an incident; about 9 false alarms per 1000 model-years (simulated) */
+        double threshold;             /* 9.25: opens an incident; about 9 false alarms per 1000 model-years (simulated) */
         double rho[BG_SURGE_CUSUM_N]; /* 1.25 1.5 2 4 8, rising, > 1: the factors whose CUSUMs propose onsets */
-        double age_min_days;         /* 14: the forecast of a younger model is the prior's, and a launch is not a surge */
-        double ratio_min;            /* 1.25: observed / expected; less is of no interest however certain */
-        uint32_t authors_min;        /* 5, at most BG_AUTHORS_RECENT: fewer are a team, not adoption */
-        double top_share_max;        /* 0.5: of the raw events since onset; more is one uploader's burst */
-        double close_prior;          /* 3: pseudo-sessions that shrink the factor of an open incident towards 1 .. */
-        double close_ratio_min;      /* 1.5: .. but not below, or it would take months to close .. */
-        double close_ratio_max;      /* 8: .. nor above, or one quiet afternoon would close it */
-        double close_base;           /* 4: evidence against an incident that closes it, + ln(1 + sessions): long, busy ones do */
-                                     /* not close by chance */
-        uint32_t quiet_close_s;      /* 21 d without a session close an incident, whatever was expected */
-        uint32_t regime_s;           /* 30 d: still open, it is the new level, no longer an incident */
-        double regime_revert;        /* 15: evidence that an accepted level is over */
-        double update_ratio;         /* 1.25: publish when the magnitude moved by so much .. */
-        double update_authors_ratio; /* 2: .. or there are so many times the authors .. */
-        uint32_t update_s;           /* 1 d: .. or so long after the last publication, if there was a session */
-        uint32_t hold_back_s;        /* 15 d: the forecaster does not learn from a running excursion for so long */
-        uint32_t burst_events_min;   /* 10: one author's smaller batches are everyday */
-        uint32_t burst_quiet_s;      /* 7 d without any event end a burst */
+        double age_min_days;          /* 14: the forecast of a younger model is the prior's, and a launch is not a surge */
+        double ratio_min;             /* 1.25: observed / expected; less is of no interest however certain */
+        uint32_t authors_min;         /* 5, at most BG_AUTHORS_RECENT: fewer are a team, not adoption */
+        double top_share_max;         /* 0.5: of the raw events since onset; more is one uploader's burst */
+        double close_prior;           /* 3: pseudo-sessions that shrink the factor of an open incident towards 1 .. */
+        double close_ratio_min;       /* 1.5: .. but not below, or it would take months to close .. */
+        double close_ratio_max;       /* 8: .. nor above, or one quiet afternoon would close it */
+        double close_base;            /* 4: evidence against an incident that closes it, + ln(1 + sessions): long, busy ones do */
+                                      /* not close by chance */
+        uint32_t quiet_close_s;       /* 21 d without a session close an incident, whatever was expected */
+        uint32_t regime_s;            /* 30 d: still open, it is the new level, no longer an incident */
+        double regime_revert;         /* 15: evidence that an accepted level is over */
+        double update_ratio;          /* 1.25: publish when the magnitude moved by so much .. */
+        double update_authors_ratio;  /* 2: .. or there are so many times the authors .. */
+        uint32_t update_s;            /* 1 d: .. or so long after the last publication, if there was a session */
+        uint32_t hold_back_s;         /* 15 d: the forecaster does not learn from a running excursion for so long */
+        uint32_t burst_events_min;    /* 10: one author's smaller batches are everyday */
+        uint32_t burst_quiet_s;       /* 7 d without any event end a burst */
 } BgSurgeSpec;
 
 BgSurgeSpec bg_surge_spec_default(void);

@@ -8,8 +8,8 @@
 #include "daemon/model/test_random.h"
 
 /*
- * Time per event and bytes per model of surge detection: the session rule and the detector, over many models at random, so that the
- * state is not in the cache; each model gets about one and a half times what is expected. detector_bench [MODELS [EVENTS]]
+ * Time per event and bytes per model of surge detection: the session rule and the detector, over many models at random, so that
+ * the state is not in the cache; each model gets about one and a half times what is expected. detector_bench [MODELS [EVENTS]]
  */
 
 enum { DAY = 86400 };
@@ -81,8 +81,8 @@ int main(int argc, char **argv)
         printf("models %zu, events %zu, of these counted %zu\n", n_models, n_events, n_counted);
         printf("opened %zu, updated %zu, closed %zu, regime %zu\n", n_transitions[BG_TRANSITION_OPENED],
                n_transitions[BG_TRANSITION_UPDATED], n_transitions[BG_TRANSITION_CLOSED], n_transitions[BG_TRANSITION_REGIME]);
-        printf("sessions %.0f ns/event, %zu pairs held, %.1f B each\n", sessions_s / (double)n_events * 1e9, bg_sessions_n(sessions),
-               (double)bg_sessions_memory(sessions) / (double)bg_sessions_n(sessions));
+        printf("sessions %.0f ns/event, %zu pairs held, %.1f B each\n", sessions_s / (double)n_events * 1e9,
+               bg_sessions_n(sessions), (double)bg_sessions_memory(sessions) / (double)bg_sessions_n(sessions));
         printf("detector %.0f ns/event, %zu B/model\n", (all_s - sessions_s) / (double)n_events * 1e9, sizeof(BgDetector));
         bg_sessions_free(sessions);
         free(models);
