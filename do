@@ -178,8 +178,8 @@ cmd_demo() {
 
 # What the threads share is small (the store's writer, the refit workers): these unit tests run under the thread sanitizer.
 # The others have one thread, and valgrind sees those that handle bytes of others.
-TSAN_TESTS=${TSAN_TESTS:-store core worker refit replay app bridge loop io}
-VALGRIND_TESTS=${VALGRIND_TESTS:-proto wire registry reader buffer json}
+TSAN_TESTS=${TSAN_TESTS:-store core pool refit replay bridge commit app}
+VALGRIND_TESTS=${VALGRIND_TESTS:-proto registry reader store bridge}
 
 tests_like() { # DIR WORD.. -> the names of the tests that contain one of the words
         local dir=$1 words

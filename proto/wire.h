@@ -285,6 +285,9 @@ static inline bool bg_cursor_skip(BgCursor *cursor)
 /** Set *error, when there is one. */
 void bg_error_set(BgProtoError *error, BgError code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/** Append JSON text as msgpack, whatever it says (in proto_json_dep). 0, BG_PROTO_E_MALFORMED, or -ENOMEM. */
+int bg_json_to_bytes(const char *text, size_t len, BgBuffer *bytes, BgProtoError *error);
+
 /** bg_proto_unpack(), where times may also be RFC 3339 text: what JSON is turned into. */
 int bg_unpack_lenient(const BgProtoType *type, const void *bytes, size_t n_bytes, BgArena *arena, void *message,
                       BgProtoError *error);

@@ -39,7 +39,7 @@ static void print_help(void)
                "  burgeon watch surge/                          incidents as they come\n"
                "  burgeon show meta-llama/Llama-3.1-8B          one model: counts, forecast, parameters in words\n"
                "  burgeon send events.csv.gz                    count these events\n"
-               "  burgeon simulate --out eco && burgeon replay eco/*s.csv\n\n"
+               "  burgeon simulate --out eco                    a hub with known truth, to try it out\n\n"
                "Usage: burgeon COMMAND [OPTION..] [OPERAND..]\n\nCommands:\n");
         for (const BgCommand *command = bg_commands; command->name; command++)
                 printf("  %-10s %s\n", command->name, command->summary);
@@ -85,6 +85,15 @@ static void catch_signals(void)
         signal(SIGPIPE, SIG_IGN); /* `burgeon list | head` is no error worth a core */
 }
 
+/* Where nobody chose a locale, terminals of today still speak UTF-8. */
+static void choose_locale(void)
+{
+        if (!getenv("LC_ALL") && !getenv("LC_CTYPE") && !getenv("LANG"))
+                setlocale(LC_CTYPE, "C.UTF-8");
+        else
+                setlocale(LC_CTYPE, "");
+}
+
 int main(int argc, char **argv)
 {
         const bool plain = getenv("NO_COLOR") && getenv("NO_COLOR")[0];
@@ -98,7 +107,7 @@ int main(int argc, char **argv)
         const BgCommand *command;
         int status;
 
-        setlocale(LC_CTYPE, "");
+        choose_locale();
         catch_signals();
         if (argc < 2)
                 return bg_usage(&context, NULL, "which command?");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,9 +109,16 @@ char *bg_text_minute(char text[BG_TEXT_MAX], int64_t us)
         return text;
 }
 
+bool bg_text_unicode(void)
+{
+        return !strcmp(nl_langinfo(CODESET), "UTF-8");
+}
+
 size_t bg_text_spark(char *text, const int64_t *values, size_t n, size_t width)
 {
-        static const char *const bars[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+        static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+        static const char *const ascii[] = { "_", ".", ":", "-", "=", "+", "*", "#" };
+        const char *const *bars = bg_text_unicode() ? blocks : ascii;
         int64_t most = 0;
         size_t len = 0;
 
@@ -126,8 +134,11 @@ size_t bg_text_spark(char *text, const int64_t *values, size_t n, size_t width)
         for (size_t i = 0; i < n; i++) {
                 double level = most ? (double)(values[i] < 0 ? 0 : values[i]) / (double)most : 0;
 
-                memcpy(text + len, bars[(int)fmin(7, ceil(level * 7))], 3);
-                len += 3;
+                const char *bar = bars[(int)fmin(7, ceil(level * 7))];
+                size_t n_bar = strlen(bar);
+
+                memcpy(text + len, bar, n_bar);
+                len += n_bar;
         }
         text[len] = '\0';
         return len;

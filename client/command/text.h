@@ -2,6 +2,7 @@
 #ifndef BURGEON_CLIENT_COMMAND_TEXT_H
 #define BURGEON_CLIENT_COMMAND_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@ char *bg_text_duration(char text[BG_TEXT_MAX], double seconds); /* 45 s, 3 min, 
 char *bg_text_bytes(char text[BG_TEXT_MAX], double bytes);      /* 12.3 MB */
 char *bg_text_day(char text[BG_TEXT_MAX], int64_t us);          /* 2025-02-01; "-" for 0 */
 char *bg_text_minute(char text[BG_TEXT_MAX], int64_t us);       /* 2025-02-01 12:34; "-" for 0 */
+
+bool bg_text_unicode(void); /* the locale is a UTF-8 one; else sparklines are ASCII */
 
 /** Bars of eighths, a column a value, scaled to the largest; 0 is a space's worth of baseline. UTF-8, 3 bytes a column. */
 #define BG_TEXT_SPARK_BYTES(n) (3 * (n) + 1)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- recent: move to front --------------------------------------------------------------------------------------------------- */
+/* ---- recent: move to front ----------------------------------------------------------------------------------------------- */
 
 static void recent_add(BgAuthors *a, uint16_t author, unsigned windows)
 {
@@ -25,7 +25,7 @@ static void recent_add(BgAuthors *a, uint16_t author, unsigned windows)
         a->recent_in[0] = in;
 }
 
-/* ---- top: keep those with the largest share of any window ---------------------------------------------------------------------- */
+/* ---- top: keep those with the largest share of any window ---------------------------------------------------------------- */
 
 static void halve(BgAuthors *a, unsigned k)
 {
@@ -82,7 +82,7 @@ static void top_add(BgAuthors *a, uint16_t author, unsigned windows)
         }
 }
 
-/* ------------------------------------------------------------------------------------------------------------------------------ */
+/* -------------------------------------------------------------------------------------------------------------------------- */
 
 void bg_authors_add(BgAuthors *a, uint64_t author, unsigned windows)
 {

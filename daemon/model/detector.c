@@ -65,7 +65,7 @@ static bool narrow(const BgDetector *d, const BgSurgeSpec *spec, unsigned window
                bg_authors_top_share(&d->authors, window) > spec->top_share_max;
 }
 
-/* ---- CUSUMs ------------------------------------------------------------------------------------------------------------------ */
+/* ---- CUSUMs -------------------------------------------------------------------------------------------------------------- */
 
 static void restart(BgDetector *d, unsigned k, uint32_t onset_s)
 {
@@ -107,7 +107,7 @@ static void count_session(BgDetector *d, const BgSurgeSpec *spec, const BgDetect
         d->seen = true;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------------------- */
 
 static unsigned judge(const BgDetector *d, double expected_day, double shape, double *evidencep)
 {
@@ -172,7 +172,7 @@ static void open_surge(BgTransition *t, BgDetector *d, unsigned k, uint32_t at_s
         remember_published(&d->incident, t);
 }
 
-/* ---- bursts ------------------------------------------------------------------------------------------------------------------ */
+/* ---- bursts -------------------------------------------------------------------------------------------------------------- */
 
 static void report_burst(BgTransition *t, const BgDetector *d, BgTransitionType type, uint32_t at_s, double expected_day_raw,
                          double shape)
@@ -250,7 +250,7 @@ static void burst(BgTransition *t, BgDetector *d, unsigned k, const BgDetectorIn
         d->is_burst = true;
 }
 
-/* ---- an open surge ----------------------------------------------------------------------------------------------------------- */
+/* ---- an open surge ------------------------------------------------------------------------------------------------------- */
 
 static double closing_ratio(const BgIncident *i, const BgSurgeSpec *spec)
 {
@@ -307,7 +307,7 @@ static void more_of_surge(BgTransition *t, BgDetector *d, const BgSurgeSpec *spe
         }
 }
 
-/* ---- endings ----------------------------------------------------------------------------------------------------------------- */
+/* ---- endings ------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t quiet_since_s(uint32_t last_s, uint32_t resumed_s)
 {
@@ -363,7 +363,7 @@ uint32_t bg_detector_deadline_s(const BgDetector *d, const BgSurgeSpec *spec, ui
         return quiet_s < regime_s ? quiet_s : regime_s;
 }
 
-/* ---- one event --------------------------------------------------------------------------------------------------------------- */
+/* ---- one event ----------------------------------------------------------------------------------------------------------- */
 
 /* windows that a raw event at a time is part of; one without a session has not begun */
 static unsigned windows_at(const BgDetector *d, uint32_t at_s)
@@ -453,7 +453,7 @@ BgTransitionType bg_detector_event(BgTransition *t, BgDetector *d, const BgSurge
         return t->type;
 }
 
-/* ---- questions --------------------------------------------------------------------------------------------------------------- */
+/* ---- questions ----------------------------------------------------------------------------------------------------------- */
 
 bool bg_detector_open(const BgDetector *d)
 {

@@ -13,8 +13,9 @@
  *
  * Five Poisson CUSUMs, one for each assumed factor, propose onsets; a negative-binomial deviance with the forecaster's own
  * uncertainty judges the window since each onset; the authors in that window decide whether it is a surge (many) or a burst
- * (few, or one who dominates). It works at events, never at bins, and is exact: between events every CUSUM only falls. An open incident closes when
- * the evidence against it is enough, when no session came for 21 days, or as a new regime after 30 days; never in a blackout.
+ * (few, or one who dominates). It works at events, never at bins, and is exact: between events every CUSUM only falls. An open
+ * surge closes when the evidence against it is enough, when no session came for 21 days, or as a new regime after 30 days; never
+ * in a blackout.
  *
  *      bg_sessions_count(sessions, pair, at_s, &input.counted);
  *      input.expected = q * (expected count at at_s - expected count at bg_detector_last_s(d, at_s)); ..
@@ -148,7 +149,7 @@ typedef struct BgDetector {
  *
  * An event older than the last counted one (late) adds to the totals of the windows that contain it, but proposes nothing.
  * One transition a call. If something open should have ended by now (bg_detector_tick() was not called in time), the call
- * returns that, and the event is the first after it.       Cost: O(1), about 0.1 us; no allocation.
+ * returns that, and the event is the first after it.  Cost: O(1), 0.15 us, 0.4 us where the state is not in the cache.
  *
  * Return: transition->type; the rest of *transition is set if it is not NONE.
  */
@@ -176,7 +177,7 @@ uint32_t bg_detector_deadline_s(const BgDetector *detector, const BgSurgeSpec *s
 bool bg_detector_excursion_running(const BgDetector *detector, const BgSurgeSpec *spec, uint32_t now_s, double expected,
                                    uint32_t *onset_sp);
 
-/* ---- after a regime: is the new level over again? ----------------------------------------------------------------------------- */
+/* ---- after a regime: is the new level over again? ------------------------------------------------------------------------ */
 
 /** `level` > 1: the factor on the expectation that was accepted; 0 = none. */
 typedef struct BgRegimeWatch {

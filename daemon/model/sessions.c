@@ -5,12 +5,12 @@
 #include <stdlib.h>
 
 /*
- * Linear probing in 12-byte slots, 2/3 to 4/5 full while it grows: 15 to 18 B a pair. The home of a pair is its hash
- * scaled to the capacity, so any capacity will do. A hand goes round each shard and removes what has expired, closing the gap by
- * moving later slots back: no tombstones, and a lookup never meets more than one cluster.
+ * Linear probing in 12-byte slots. Nothing is ever deleted singly: a shard that is 4/5 full is rebuilt with what has not expired,
+ * at a size that this fills by 2/3, larger or smaller than before. At a steady rate that is 18 B a living pair and a rebuild
+ * for every fifth of the table that comes in new. The home of a pair is its hash scaled to the capacity, so any capacity will do.
  */
 
-enum { SHARD_N = 256, CAPACITY_MIN = 8, SWEEP_SLOTS = 4 };
+enum { SHARD_N = 256, CAPACITY_MIN = 8 };
 
 typedef struct Slot {
         uint32_t low;
@@ -21,8 +21,7 @@ typedef struct Slot {
 typedef struct Shard {
         Slot *slots; /* NULL while capacity == 0 */
         uint32_t capacity;
-        uint32_t n;
-        uint32_t hand;
+        uint32_t n; /* expired ones included */
 } Shard;
 
 struct BgSessions {
@@ -75,22 +74,7 @@ static bool expired(const Slot *slot, uint32_t now_s)
         return slot->at_s && slot->at_s <= now_s && now_s - slot->at_s >= BG_SESSION_S;
 }
 
-static void delete_at(Shard *shard, uint32_t gap)
-{
-        for (uint32_t i = next(shard, gap); shard->slots[i].at_s; i = next(shard, i)) {
-                uint32_t h = home(shard, shard->slots[i].low);
-                /* may slot i move to the gap? only if its home is not in (gap, i], going round */
-                bool between = gap < i ? gap < h && h <= i : gap < h || h <= i;
-                if (!between) {
-                        shard->slots[gap] = shard->slots[i];
-                        gap = i;
-                }
-        }
-        shard->slots[gap].at_s = 0;
-        --shard->n;
-}
-
-static int resize(Shard *shard, uint32_t now_s)
+static int rebuild(Shard *shard, uint32_t now_s)
 {
         Shard fresh = { 0 };
         uint32_t n_live = 0;
@@ -110,17 +94,6 @@ static int resize(Shard *shard, uint32_t now_s)
         free(shard->slots);
         *shard = fresh;
         return 0;
-}
-
-static void sweep(Shard *shard, uint32_t now_s)
-{
-        for (unsigned i = 0; i < SWEEP_SLOTS && shard->n; ++i) {
-                /* what moves into the gap has not been looked at: stay */
-                if (expired(&shard->slots[shard->hand], now_s))
-                        delete_at(shard, shard->hand);
-                else
-                        shard->hand = next(shard, shard->hand);
-        }
 }
 
 int bg_sessions_count(BgSessions *sessions, uint64_t pair, uint32_t at_s, bool *countedp)
@@ -147,12 +120,8 @@ int bg_sessions_count(BgSessions *sessions, uint64_t pair, uint32_t at_s, bool *
                 return 0;
         }
         sessions->newest_s = now_s;
-        if (shard->capacity)
-                sweep(shard, now_s);
-        /* a fifth stays free; a shard that has lost most of its pairs gives its memory back */
-        if (5 * ((uint64_t)shard->n + 1) > 4 * (uint64_t)shard->capacity ||
-            (uint64_t)shard->n * 4 + CAPACITY_MIN * 4 < shard->capacity) {
-                int r = resize(shard, now_s);
+        if (5 * ((uint64_t)shard->n + 1) > 4 * (uint64_t)shard->capacity) {
+                int r = rebuild(shard, now_s);
                 if (r)
                         return r;
         }

@@ -10,8 +10,8 @@
  * The session rule: an event counts only if its author's last counted event on the model is 7 days old or older.
  *
  * One table for the whole process: 64-bit fingerprint of (model, author) -> time. Time is that of the events themselves: the
- * newest one seen is "now", and what is 7 days older is dropped as new pairs come in, a few slots each. About 16 B per pair
- * that is active in a week. The table is divided 256 ways, so that no call copies more than 1/256 of it.
+ * newest one seen is "now", and what is 7 days older is dropped as new pairs come in. About 18 B per pair that is active in a
+ * week. The table is divided 256 ways, so that no call copies more than 1/256 of it.
  */
 
 #define BG_SESSION_S 604800u /* 7 d */
@@ -34,7 +34,7 @@ void bg_sessions_free(BgSessions *sessions); /* NULL is fine */
  */
 int bg_sessions_count(BgSessions *sessions, uint64_t pair, uint32_t at_s, bool *countedp);
 
-size_t bg_sessions_n(const BgSessions *sessions);      /* pairs held */
+size_t bg_sessions_n(const BgSessions *sessions);      /* pairs held; expired ones included */
 size_t bg_sessions_memory(const BgSessions *sessions); /* bytes held */
 
 #endif

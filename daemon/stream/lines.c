@@ -54,6 +54,8 @@ static int lines_fill(BgLines *lines)
                 lines->end -= lines->start;
                 lines->start = 0;
         }
+        if (lines->n_filled++ == 0)
+                lines->plain = gzdirect(lines->file);
         int n = gzread(lines->file, lines->buffer + lines->end, (unsigned)(BG_LINES_BUFFER - lines->end));
         if (n > 0) {
                 lines->end += (size_t)n;
@@ -201,12 +203,10 @@ int bg_lines_next(BgLines *lines, char **recordp, size_t *lenp)
 
 double bg_lines_progress(const BgLines *lines)
 {
-        z_off_t at = gzoffset(lines->file);
+        /* Plain: what was given out, to the byte. Compressed: what was taken from the file; nobody knows how much of that waits. */
+        int64_t at = lines->plain ? (int64_t)gztell(lines->file) - (int64_t)(lines->end - lines->start) : (int64_t)gzoffset(lines->file);
 
         if (lines->size <= 0 || at < 0)
                 return 0;
-        /* what waits in the buffer was read, but not yet used; of compressed data nobody knows how much that is */
-        int64_t waits = gzdirect(lines->file) ? (int64_t)(lines->end - lines->start) : 0;
-        double share = (double)(at - waits) / (double)lines->size;
-        return share < 0 ? 0 : share > 1 ? 1 : share;
+        return at < lines->size ? (double)at / (double)lines->size : 1;
 }

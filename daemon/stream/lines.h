@@ -22,6 +22,8 @@ typedef struct BgLines {
         int64_t size;      /* of the file as it lies on disk; 0 = unknown (a pipe) */
         int64_t line;      /* of the first line of the record returned last, from 1 */
         int64_t n_lines;   /* line breaks passed */
+        int64_t n_filled;
+        bool plain; /* not compressed */
         bool eof;
         bool quotes;       /* a line break inside a quoted CSV field does not end the record */
         char why[128];     /* after a negative errno */

@@ -82,17 +82,11 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         for (size_t i = 0; i < issued->n_points; i++) {
                 const BgIssuedPoint *from = &issued->points[i];
                 BgHorizon *to = &horizons[i];
+                BgForecastPoint point = { .days = from->days, .mean = issued->count + (double)from->mean };
 
-                bg_proto_init(&bg_proto_horizon, to);
-                to->days = from->days;
-                to->mean = issued->count + from->mean;
-                to->q05 = issued->count + from->q[0];
-                to->q10 = issued->count + from->q[1];
-                to->q25 = issued->count + from->q[2];
-                to->q50 = issued->count + from->q[3];
-                to->q75 = issued->count + from->q[4];
-                to->q90 = issued->count + from->q[5];
-                to->q95 = issued->count + from->q[6];
+                for (int k = 0; k < BG_QUANTILE_N; k++)
+                        point.q[k] = issued->count + (double)from->q[k];
+                bg_refit_horizon(to, &point);
                 add_receipt(core, to, issued->count);
         }
         message->horizons.items = horizons;
@@ -616,16 +610,8 @@ static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena
         bg_refit_input(&input, series, &bins, issued->as_of, (double)(issued->as_of - issued->release) / DAY_S, issued->count);
         bg_refit_forecast(points, core->spec.forecaster, &core->learner.pool, &fit, &input, request->horizons.items, request->horizons.n);
         for (size_t i = 0; i < request->horizons.n; i++) {
-                bg_proto_init(&bg_proto_horizon, &horizons[i]);
-                horizons[i].days = points[i].days;
-                horizons[i].mean = points[i].mean;
-                horizons[i].q05 = points[i].q[0];
-                horizons[i].q10 = points[i].q[1];
-                horizons[i].q25 = points[i].q[2];
-                horizons[i].q50 = points[i].q[3];
-                horizons[i].q75 = points[i].q[4];
-                horizons[i].q90 = points[i].q[5];
-                horizons[i].q95 = points[i].q[6];
+                bg_refit_horizon(&horizons[i], &points[i]);
+                add_receipt(core, &horizons[i], issued->count);
         }
         reply->forecasts.items[0].horizons.items = horizons;
         reply->forecasts.items[0].horizons.n = request->horizons.n;

@@ -168,6 +168,20 @@ void bg_refit_input(BgPoolInput *input, const BgSeries *series, const BgSeriesBi
         }
 }
 
+void bg_refit_horizon(BgHorizon *horizon, const BgForecastPoint *point)
+{
+        bg_proto_init(&bg_proto_horizon, horizon);
+        horizon->days = point->days;
+        horizon->mean = point->mean;
+        horizon->q05 = point->q[0];
+        horizon->q10 = point->q[1];
+        horizon->q25 = point->q[2];
+        horizon->q50 = point->q[3];
+        horizon->q75 = point->q[4];
+        horizon->q90 = point->q[5];
+        horizon->q95 = point->q[6];
+}
+
 void bg_refit_forecast(BgForecastPoint *points, BgForecaster forecaster, const BgPool *pool, const BgFit *fit, const BgPoolInput *input,
                        const double *horizons, size_t n_horizons)
 {

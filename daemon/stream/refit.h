@@ -61,6 +61,8 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
 /** Pooled or process forecast of one fit at rising horizons. */
 void bg_refit_forecast(BgForecastPoint *points, BgForecaster forecaster, const BgPool *pool, const BgFit *fit, const BgPoolInput *input,
                        const double *horizons, size_t n_horizons);
+/** A point in wire form, without receipts. */
+void bg_refit_horizon(BgHorizon *horizon, const BgForecastPoint *point);
 /** What the pool looks at, as of an age. */
 void bg_refit_input(BgPoolInput *input, const BgSeries *series, const BgSeriesBins *bins, BgSecond as_of, double age_days, double count);
 

@@ -450,6 +450,46 @@ out:
         return r;
 }
 
+/** A model that was released, and of which nothing else is known, gets an answer too: the prior's, labelled no_data. */
+static int answer_silent(Replay *replay)
+{
+        const BgCore *core = replay->core;
+        BgFitSpec fit_spec = core->spec.fit;
+        BgForecastPoint points[BG_CORE_HORIZONS_MAX];
+        BgHorizon horizons[BG_CORE_HORIZONS_MAX];
+        BgCounts nothing = { 0 };
+        BgFit fit;
+
+        if (core->spec.forecaster == BG_FORECASTER_POOLED)
+                fit_spec.prior = core->learner.prior;
+        bg_fit(&fit, &fit_spec, &nothing, NULL);
+        for (BgModelId id = 0; id < bg_registry_n_models(core->registry); id++) {
+                const BgModel *model = bg_registry_model(core->registry, id);
+                BgPoolInput input = { 0 };
+                BgForecast message;
+                bool any = model->merged_into != BG_MODEL_NONE || !model->release || model->release >= replay->now;
+
+                for (int k = 0; k < BG_RELATION_N; k++)
+                        any |= model->series[k] != BG_SERIES_NONE;
+                if (any)
+                        continue;
+                input.age_days = (double)(replay->now - model->release) / DAY_S;
+                bg_refit_forecast(points, core->spec.forecaster, &core->learner.pool, &fit, &input, core->spec.horizons,
+                                  core->spec.n_horizons);
+                bg_proto_init(&bg_proto_forecast, &message);
+                message.model = (BgStr){ model->name, model->name_len };
+                message.as_of = bg_second_to_us(replay->now);
+                message.status = BG_STATUS_NO_DATA;
+                message.horizons.items = horizons;
+                message.horizons.n = core->spec.n_horizons;
+                for (size_t i = 0; i < core->spec.n_horizons; i++)
+                        bg_refit_horizon(&horizons[i], &points[i]);
+                bg_replay_out_forecast(replay->forecasts, &message);
+                replay->n_lines += (int64_t)message.horizons.n;
+        }
+        return 0;
+}
+
 static int write_report(Replay *replay)
 {
         const BgCoreCounters *n = &replay->core->n;
@@ -572,6 +612,8 @@ int bg_replay_main(const BgReplaySpec *spec)
         code = open_all(&replay);
         if (!code) {
                 r = stream(&replay);
+                if (!r && spec->out_dir)
+                        r = answer_silent(&replay);
                 if (!r && spec->fits_path)
                         r = write_fits(&replay);
                 if (!r && spec->out_dir)

@@ -48,7 +48,7 @@ static void test_random(void **state)
         struct world *world = test_calloc(1, sizeof(*world));
 
         (void)state;
-        print_message("seed %llu\n", (unsigned long long)random_state);
+        print_message("# seed %llu\n", (unsigned long long)random_state);
         world->now = 400000000;
         for (int step = 0; step < 4000; step++) {
                 uint32_t id = random_below(N);

@@ -205,7 +205,8 @@ class Daemon:
     def command(self):
         path = self.directory / "burgeond.conf"
         path.write_text(self.config)
-        command = [str(self.programs.burgeond), "--config", str(path), "--state", str(self.directory / "state.sqlite")]
+        command = [str(self.programs.burgeond), "--config", str(path), "--state", str(self.directory / "state.sqlite"),
+                   "--heartbeat", "50ms"]  # tests wait for them
         for door in DOORS:
             command += [f"--{door}", self.endpoints[door]]
         return command + [str(argument) for argument in self.arguments]

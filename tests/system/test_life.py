@@ -162,7 +162,7 @@ def test_check_config_accepts_the_defaults(programs, tmp_path):
 
 def test_check_config_reports_every_error_with_its_line_and_the_nearest_key(programs, tmp_path):
     path = tmp_path / "burgeond.conf"
-    path.write_text("[stream]\nstale_aftr = 1h\n\nrefresh = soon\n[no such section]\nx = 1\n")
+    path.write_text("[model]\nstale_aftr = 1h\n\nrefresh = soon\n[no such section]\nx = 1\n")
     done = programs.run(programs.burgeond, "--check-config", "--config", path)
     assert done.returncode == 78
     for line in (2, 4, 6):
@@ -192,7 +192,7 @@ def test_a_reload_takes_effect_without_a_restart(new_daemon):
     feed.submit(history("a/base", 30))
     _, before = subscriber.wait(counted("a/base", 30))
     assert len(before["horizons"]) == 5
-    reload(daemon, "[forecast]\nhorizons = 10d 20d\n")
+    reload(daemon, "[model]\nhorizons = 10d, 20d\n")
     number = 0
     while True:  # the signal is handled some time after it was sent: events until a forecast shows it
         number += 1
@@ -205,8 +205,8 @@ def test_a_reload_takes_effect_without_a_restart(new_daemon):
 
 
 def test_a_bad_reload_keeps_the_old_configuration_and_says_so(new_daemon):
-    daemon = new_daemon(config="[forecast]\nhorizons = 10d 20d\n").start()
-    reload(daemon, "[forecast]\nhorizons = soon\n")
+    daemon = new_daemon(config="[model]\nhorizons = 10d, 20d\n").start()
+    reload(daemon, "[model]\nhorizons = soon\n")
     subscriber = daemon.subscriber("forecast/a/base/", "heartbeat/")
     while "burgeond.conf:2" not in daemon.log():
         subscriber.wait(lambda topic, message: topic == "heartbeat/")

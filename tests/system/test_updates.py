@@ -160,7 +160,7 @@ def test_an_organic_surge_is_announced_and_one_uploader_is_not_one(daemon, rng):
 
 
 def test_silence_of_the_source_makes_forecasts_stale(new_daemon):
-    daemon = new_daemon(config="[stream]\nstale_after = 1s\n").start()
+    daemon = new_daemon(config="[model]\nstale_after = 1s\n").start()
     subscriber = daemon.subscriber("forecast/", "heartbeat/")
     daemon.feed().submit(history("a/base", 30))
     started = time.monotonic()
