@@ -133,17 +133,14 @@ static void print_row(const BgContext *context, const BgListing *item, int64_t r
         bool color = context->color_out;
         char count[BG_TEXT_MAX], week[BG_TEXT_MAX], month[BG_TEXT_MAX], q10[BG_TEXT_MAX], q50[BG_TEXT_MAX], q90[BG_TEXT_MAX];
         char interval[2 * BG_TEXT_MAX + 4] = "", name[BG_NAME_MAX + 32], spark[BG_TEXT_SPARK_BYTES(120)] = "";
-        int n = snprintf(name, sizeof(name), "%.*s", (int)item->model.len, item->model.data);
+        int columns = (int)item->model.len < name_width ? (int)item->model.len : name_width;
 
-        if (item->relation)
-                n += snprintf(name + n, sizeof(name) - (size_t)n, " (%s)", bg_proto_relation_name(item->relation));
-        if (n > name_width)
-                strcpy(name + name_width - 1, "~");
+        bg_text_name(name, sizeof(name), item->model, (size_t)name_width);
         if (isfinite(item->q10))
                 snprintf(interval, sizeof(interval), "%s - %s", bg_text_short(q10, item->q10), bg_text_short(q90, item->q90));
         if (spark_width)
                 bg_text_spark(spark, item->spark.items, item->spark.n, spark_width);
-        printf("%4lld  %s%-*s%s %10s %8s %8s %7s  %-15s %s%-11s%s %s%s%s\n", (long long)rank, bg_print_color(color, BOLD), name_width, name,
+        printf("%4lld  %s%s%*s%s %10s %8s %8s %7s  %-15s %s%-11s%s %s%s%s\n", (long long)rank, bg_print_color(color, BOLD), name, name_width - columns, "",
                bg_print_color(color, RESET), bg_text_count(count, (double)item->count), bg_text_count(week, (double)item->new_7d),
                bg_text_count(month, (double)item->new_30d), bg_text_short(q50, item->q50), interval,
                bg_print_status_color(color, item->status), item->surging ? "surging" : bg_proto_status_name(item->status),
@@ -153,13 +150,12 @@ static void print_row(const BgContext *context, const BgListing *item, int64_t r
 void bg_print_table(const BgContext *context, const BgListing *items, size_t n, int64_t first, int width)
 {
         const int fixed = 78;
-        int longest = 12, name_width, spark_width;
+        int longest = 16, name_width, spark_width;
 
-        for (size_t i = 0; i < n; i++) {
-                int len = (int)items[i].model.len + (items[i].relation ? 12 : 0);
-
-                longest = len > longest ? len : longest;
-        }
+        for (size_t i = 0; i < n; i++)
+                longest = (int)items[i].model.len > longest ? (int)items[i].model.len : longest;
+        if (!isatty(STDOUT_FILENO))
+                width = fixed + longest + 27; /* a pipe gets the names whole */
         name_width = width - fixed < longest ? width - fixed : longest;
         name_width = name_width < 16 ? 16 : name_width;
         spark_width = width - fixed - name_width;

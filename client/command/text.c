@@ -34,7 +34,7 @@ char *bg_text_short(char text[BG_TEXT_MAX], double n)
         if (n < 9.95 && n != floor(n))
                 snprintf(text, BG_TEXT_MAX, "%.1f", n);
         else if (n < 9999.5)
-                snprintf(text, BG_TEXT_MAX, "%.0f", n);
+                bg_text_count(text, n);
         else {
                 while (n >= 999.5 && unit < 5) {
                         n /= 1000;
@@ -64,7 +64,9 @@ char *bg_text_duration(char text[BG_TEXT_MAX], double seconds)
 {
         if (!isfinite(seconds) || seconds < 0)
                 return strcpy(text, "-");
-        if (seconds < 90)
+        if (seconds < 9.95)
+                snprintf(text, BG_TEXT_MAX, "%.1f s", seconds);
+        else if (seconds < 90)
                 snprintf(text, BG_TEXT_MAX, "%.0f s", seconds);
         else if (seconds < 90 * 60)
                 snprintf(text, BG_TEXT_MAX, "%.0f min", seconds / 60);
@@ -112,6 +114,30 @@ char *bg_text_minute(char text[BG_TEXT_MAX], int64_t us)
 bool bg_text_unicode(void)
 {
         return !strcmp(nl_langinfo(CODESET), "UTF-8");
+}
+
+static const char *ellipsis(void)
+{
+        return bg_text_unicode() ? "…" : "~";
+}
+
+size_t bg_text_name(char *text, size_t size, BgStr name, size_t width)
+{
+        const char *slash = name.len ? memchr(name.data, '/', name.len) : NULL, *cut = ellipsis();
+        size_t n_org = slash ? (size_t)(slash - name.data) : 0, n_rest = name.len - n_org, org, rest;
+
+        if (name.len <= width)
+                return (size_t)snprintf(text, size, "%.*s", (int)name.len, name.len ? name.data : "");
+        /* the model says more than its organisation, which is cut first: down to a quarter of the room */
+        org = n_rest < width ? width - n_rest - 1 : 0;
+        if (org < width / 4)
+                org = width / 4;
+        if (org >= n_org)
+                return (size_t)snprintf(text, size, "%.*s%s", (int)width - 1, name.data, cut);
+        rest = width - org - 1;
+        if (n_rest <= rest)
+                return (size_t)snprintf(text, size, "%.*s%s%.*s", (int)org, name.data, cut, (int)n_rest, name.data + n_org);
+        return (size_t)snprintf(text, size, "%.*s%s%.*s%s", (int)org, name.data, cut, (int)rest - 1, name.data + n_org, cut);
 }
 
 size_t bg_text_spark(char *text, const int64_t *values, size_t n, size_t width)

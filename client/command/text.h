@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/proto.h"
+
 /* Numbers as people read them. All return `text`. */
 
 #define BG_TEXT_MAX 40
@@ -17,6 +19,9 @@ char *bg_text_duration(char text[BG_TEXT_MAX], double seconds); /* 45 s, 3 min, 
 char *bg_text_bytes(char text[BG_TEXT_MAX], double bytes);      /* 12.3 MB */
 char *bg_text_day(char text[BG_TEXT_MAX], int64_t us);          /* 2025-02-01; "-" for 0 */
 char *bg_text_minute(char text[BG_TEXT_MAX], int64_t us);       /* 2025-02-01 12:34; "-" for 0 */
+
+/** `org/name` in at most `width` columns: the organisation is shortened first. Return: bytes. */
+size_t bg_text_name(char *text, size_t size, BgStr name, size_t width);
 
 bool bg_text_unicode(void); /* the locale is a UTF-8 one; else sparklines are ASCII */
 

@@ -136,7 +136,7 @@ static bool press(BgTop *top, int key, bool *quitp)
 
 static void update(BgTop *top)
 {
-        top->n_rows = bg_top_rows(top);
+        top->n_rows = bg_top_rows();
         follow(top);
         if (top->details[0])
                 bg_top_refresh_details(top);

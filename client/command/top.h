@@ -24,8 +24,8 @@ typedef struct BgTopSurge {
         int state;
         double magnitude;
         int64_t at;
-        int64_t authors;
-        char text[400];
+        char detail[80]; /* 40 where 12 were expected, 31 uploaders .. */
+        char text[400];  /* all of it in a line */
 } BgTopSurge;
 
 typedef struct BgTopCount {
@@ -92,7 +92,7 @@ void bg_top_screen_end(void);
 void bg_top_draw(BgTop *top);
 void bg_top_draw_details(const BgTop *top);
 /** Rows of the leaderboard that fit the screen now. */
-int bg_top_rows(const BgTop *top);
+int bg_top_rows(void);
 
 /* colour pairs, and how the parts look */
 typedef enum BgTopLook {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "client/command/print.h"
+#include "client/command/text.h"
 #include "client/command/top.h"
 
 static uint64_t hash_of(BgStr text)
@@ -166,15 +168,26 @@ static void copy_text(char *to, size_t size, BgStr from)
         snprintf(to, size, "%.*s", (int)from.len, from.len ? from.data : "");
 }
 
+static void format_detail(char *text, size_t size, const BgSurge *surge)
+{
+        char observed[BG_TEXT_MAX], expected[BG_TEXT_MAX];
+        int n = snprintf(text, size, "%s, expected %s", bg_text_short(observed, (double)surge->observed),
+                         bg_text_short(expected, surge->expected < 10 ? surge->expected : round(surge->expected)));
+
+        if (surge->authors > 0 && isfinite(surge->top_author_share))
+                snprintf(text + n, size - (size_t)n, "; %lld uploaders, largest %.0f %%", (long long)surge->authors,
+                         100 * surge->top_author_share);
+}
+
 /* The newest transition first; an incident has one line. */
 static void take_surge(BgTop *top, const BgSurge *surge)
 {
-        BgTopSurge entry = { .kind = surge->kind, .state = surge->state, .magnitude = surge->magnitude, .at = surge->at,
-                             .authors = surge->authors };
+        BgTopSurge entry = { .kind = surge->kind, .state = surge->state, .magnitude = surge->magnitude, .at = surge->at };
         size_t i = 0;
 
         copy_text(entry.id, sizeof(entry.id), surge->id);
         copy_text(entry.model, sizeof(entry.model), surge->model);
+        format_detail(entry.detail, sizeof(entry.detail), surge);
         bg_print_surge_text(entry.text, sizeof(entry.text), surge);
         while (i < top->n_surges && strcmp(top->surges[i].id, entry.id))
                 i++;

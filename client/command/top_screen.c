@@ -134,7 +134,7 @@ static Layout layout_for(int width)
                 layout.interval = 13;
                 left -= 14;
         }
-        if (left >= 7) {
+        if (left >= 27) { /* with names that can be told apart */
                 layout.week = 6;
                 left -= 7;
         }
@@ -164,10 +164,8 @@ static void put_right(int y, int x, int width, const char *text)
 
 static void draw_header(const BgTop *top, int y, const Layout *layout)
 {
-        static const char *const sorted[] = { "count", "growth", "forecast", "name", "released" };
         int x = 0;
 
-        (void)sorted;
         bg_top_look(BG_TOP_DIM, false);
         bg_top_put(y, 0, COLS, "");
         put_right(y, x, 4, "#");
@@ -194,7 +192,7 @@ static void draw_header(const BgTop *top, int y, const Layout *layout)
         }
         bg_top_look(BG_TOP_DIM, false);
         if (layout->interval) {
-                bg_top_put(y, x, layout->interval, "  10 .. 90 %");
+                bg_top_put(y, x, layout->interval, "  10 - 90 %");
                 x += layout->interval + 1;
         }
         x += 2;
@@ -211,7 +209,7 @@ static void format_interval(char text[32], const BgListing *item)
         char low[BG_TEXT_MAX], high[BG_TEXT_MAX];
 
         if (isfinite(item->q10) && isfinite(item->q90))
-                snprintf(text, 32, "%5.6s .. %-5.6s", bg_text_short(low, item->q10), bg_text_short(high, item->q90));
+                snprintf(text, 32, "%5s - %-5s", bg_text_short(low, item->q10), bg_text_short(high, item->q90));
         else
                 snprintf(text, 32, "%5s", "-");
 }
@@ -229,11 +227,9 @@ static void draw_row(const BgTop *top, int y, const Layout *layout, const BgList
         snprintf(text, sizeof(text), "%lld", (long long)rank);
         bg_top_look(BG_TOP_DIM, selected);
         put_right(y, x, 4, text);
-        snprintf(text, sizeof(text), "%.*s", (int)item->model.len, item->model.data);
+        bg_text_name(text, sizeof(text), item->model, (size_t)layout->name);
         bg_top_look(item->surging ? BG_TOP_MAGENTA : BG_TOP_PLAIN, selected);
         bg_top_put(y, 5, layout->name, text);
-        if ((int)item->model.len > layout->name)
-                bg_top_put(y, 5 + layout->name - 1, 1, bg_text_unicode() ? "…" : "~");
         x = 5 + layout->name + 1;
         bg_top_look(rise > 0 ? BG_TOP_GREEN : BG_TOP_BOLD, selected);
         put_right(y, x, layout->count, bg_text_count(number, (double)item->count));
@@ -275,17 +271,15 @@ static void draw_row(const BgTop *top, int y, const Layout *layout, const BgList
 
 /* ---- the rest of the screen ---------------------------------------------------------------------------------------------------- */
 
-static int surge_rows(const BgTop *top)
+/* Of the screen's height alone, so that rows do not jump when the first surge comes. */
+static int surge_rows(void)
 {
-        int most = LINES >= 34 ? SURGE_ROWS + 3 : LINES >= 20 ? SURGE_ROWS : LINES >= 14 ? 3 : 0;
-
-        (void)top;
-        return most; /* constant, so that rows do not jump when the first surge comes */
+        return LINES >= 34 ? SURGE_ROWS + 3 : LINES >= 20 ? SURGE_ROWS : LINES >= 14 ? 3 : 0;
 }
 
-int bg_top_rows(const BgTop *top)
+int bg_top_rows(void)
 {
-        int pane = surge_rows(top), rows = LINES - 3 - (pane ? pane + 1 : 0);
+        int pane = surge_rows(), rows = LINES - 3 - (pane ? pane + 1 : 0);
 
         return rows < 1 ? 1 : rows > BG_TOP_ROWS_MAX ? BG_TOP_ROWS_MAX : rows;
 }
@@ -310,21 +304,45 @@ static void draw_title(const BgTop *top)
         }
         snprintf(right, sizeof(right), "%s%sby %s ", top->watermark ? bg_text_day(a, top->watermark) : "", top->watermark ? "   " : "",
                  bg_proto_sort_name(top->sort));
-        n_right = (int)strlen(right);
+        n_right = COLS >= 60 ? (int)strlen(right) : 0;
         bg_top_look(BG_TOP_BAR, false);
         bg_top_put(0, 0, COLS, "");
         attron(A_BOLD);
         bg_top_put(0, 0, 10, " burgeon");
         attroff(A_BOLD);
         bg_top_put(0, 10, COLS - 10 - n_right > 0 ? COLS - 10 - n_right : 0, left);
-        if (COLS >= 60)
-                bg_top_put(0, COLS - n_right, n_right, right);
+        bg_top_put(0, COLS - n_right, n_right, right);
+}
+
+static void draw_surge(const BgTopSurge *surge, int y)
+{
+        bool closed = surge->state == BG_SURGE_CLOSED, burst = surge->kind == BG_SURGE_KIND_BURST;
+        int x = 13, detail = COLS >= 100 ? 50 : 20, name = COLS - x - 2 - 14 - 7 - detail;
+        char text[BG_NAME_MAX + 32], number[BG_TEXT_MAX];
+
+        bg_top_look(BG_TOP_DIM, false);
+        bg_top_put(y, 1, 10, bg_text_day(number, surge->at));
+        bg_top_look(closed ? BG_TOP_DIM : burst ? BG_TOP_YELLOW : BG_TOP_MAGENTA, false);
+        bg_top_put(y, x, 1, bg_text_unicode() ? closed ? "▽" : "▲" : closed ? "v" : "^");
+        snprintf(text, sizeof(text), "%s %s", bg_proto_surge_kind_name(surge->kind), bg_proto_surge_state_name(surge->state));
+        bg_top_put(y, x + 2, 13, text);
+        x += 16;
+        snprintf(text, sizeof(text), surge->magnitude < 99.95 ? "%.1fx" : "%.0fx", surge->magnitude);
+        put_right(y, x, 6, text);
+        x += 8;
+        name = name > NAME_MAX_WIDTH ? NAME_MAX_WIDTH : name < NAME_MIN ? NAME_MIN : name;
+        bg_text_name(text, sizeof(text), (BgStr){ surge->model, strlen(surge->model) }, (size_t)name);
+        bg_top_look(closed ? BG_TOP_DIM : BG_TOP_PLAIN, false);
+        bg_top_put(y, x, name, text);
+        x += name + 1;
+        bg_top_look(BG_TOP_DIM, false);
+        snprintf(text, sizeof(text), "%.*s", (int)(COLS < 100 ? strcspn(surge->detail, ";") : strlen(surge->detail)), surge->detail);
+        bg_top_put(y, x, COLS - x, text);
 }
 
 static void draw_surges(const BgTop *top, int y, int rows)
 {
-        char line[500], day[BG_TEXT_MAX];
-        int x;
+        char line[64];
 
         bg_top_look(BG_TOP_DIM, false);
         move(y, 0);
@@ -333,22 +351,8 @@ static void draw_surges(const BgTop *top, int y, int rows)
         bg_top_look(BG_TOP_MAGENTA, false);
         snprintf(line, sizeof(line), " surges%s ", top->n_surges ? "" : ": none so far");
         bg_top_put(y, 2, (int)strlen(line), line);
-        for (int i = 0; i < rows; i++) {
-                const BgTopSurge *surge = &top->surges[i];
-
-                bg_top_look(BG_TOP_PLAIN, false);
-                bg_top_put(y + 1 + i, 0, COLS, "");
-                if ((size_t)i >= top->n_surges)
-                        continue;
-                bg_top_look(BG_TOP_DIM, false);
-                bg_text_day(day, surge->at);
-                bg_top_put(y + 1 + i, 1, 10, day);
-                x = 13;
-                bg_top_look(surge->state == BG_SURGE_CLOSED ? BG_TOP_DIM : surge->kind == BG_SURGE_KIND_BURST ? BG_TOP_YELLOW : BG_TOP_MAGENTA,
-                            false);
-                bg_top_put(y + 1 + i, x, 1, surge->state == BG_SURGE_CLOSED ? (bg_text_unicode() ? "▽" : "v") : bg_text_unicode() ? "▲" : "^");
-                bg_top_put(y + 1 + i, x + 2, COLS - x - 3, surge->text);
-        }
+        for (size_t i = 0; i < (size_t)rows && i < top->n_surges; i++)
+                draw_surge(&top->surges[i], y + 1 + (int)i);
 }
 
 static void draw_keys(const BgTop *top, int y)
@@ -372,7 +376,7 @@ static void draw_keys(const BgTop *top, int y)
 
 void bg_top_draw(BgTop *top)
 {
-        int rows = bg_top_rows(top), pane = surge_rows(top);
+        int rows = bg_top_rows(), pane = surge_rows();
         Layout layout = layout_for(COLS);
 
         bg_top_look(BG_TOP_PLAIN, false);
