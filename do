@@ -111,13 +111,13 @@ build_dir() {
         shift
         log=$dir.log
         if [[ ! -f $dir/build.ninja ]]; then
-                meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log" >&2; die "configuration of $dir failed"; }
+                meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log" >&2; rm "$log"; die "configuration of $dir failed"; }
         fi
         # the whole output only when it fails or is on a terminal to be looked at
         if [[ -t 1 ]]; then
                 ninja -C "$dir"
         else
-                ninja -C "$dir" >"$log" 2>&1 || { cat "$log" >&2; die "build of $dir failed"; }
+                ninja -C "$dir" >"$log" 2>&1 || { cat "$log" >&2; rm "$log"; die "build of $dir failed"; }
         fi
         rm -f "$log"
 }
