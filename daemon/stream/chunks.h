@@ -26,6 +26,7 @@ static inline const char *bg_chunks_at(const BgChunks *chunks, uint64_t number)
 {
         return chunks->chunks[number >> BG_CHUNKS_BITS] + (number & (BG_CHUNKS_RUN_MAX - 1));
 }
+
 size_t bg_chunks_memory(const BgChunks *chunks);
 void bg_chunks_deinit(BgChunks *chunks);
 
