@@ -18,6 +18,8 @@
 #include "proto/buffer.h"
 #include "proto/messages.def"
 
+#pragma GCC visibility push(default) /* part of libburgeon's interface */
+
 #define BG_PROTO_VERSION 1
 
 /** Text with a length, not NUL-terminated; {NULL, 0} is the empty string and means "absent". */
@@ -208,5 +210,7 @@ int bg_proto_topic(BgBuffer *out, const char *kind, BgStr name);
 size_t bg_time_format(int64_t us, char text[BG_TIME_TEXT_MAX]);
 /** RFC 3339 (`Z` or an offset; date alone = midnight; fraction to microseconds) to microseconds. 0, or -EINVAL. */
 int bg_time_parse(int64_t *usp, BgStr text);
+
+#pragma GCC visibility pop
 
 #endif

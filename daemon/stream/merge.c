@@ -14,10 +14,10 @@
 
 #include <sodium.h>
 
-#include "daemon/stream/chunks.h"
+#include "daemon/stream/text_chunks.h"
 #include "daemon/stream/event_bytes.h"
 #include "daemon/stream/merge_private.h"
-#include "daemon/stream/names.h"
+#include "daemon/stream/intern.h"
 
 #define SMALL_BYTES ((int64_t)32 << 20)
 #define GZIP_RATIO 8 /* lists of names and times come out so many times larger */
@@ -47,8 +47,8 @@ struct BgMerge {
         int64_t n_bad;
         int error;   /* stays */
         size_t last; /* the run whose head was returned: it moves on with the next call */
-        BgNames models;
-        BgChunks bytes;
+        BgIntern models;
+        BgTextChunks bytes;
 };
 
 static uint64_t event_rank(BgEventType type)
@@ -91,13 +91,13 @@ static int run_put(BgMerge *merge, Run *run, const BgEvent *event, int64_t time)
                 run->keys = keys;
                 run->cap_keys = cap;
         }
-        int r = bg_names_intern(&merge->models, event->model, &model);
+        int r = bg_intern_number(&merge->models, event->model, &model);
         if (r)
                 return r;
         memcpy(bytes, &model, 4);
         rest.model = (BgStr){ NULL, 0 };
         size_t n = 4 + bg_event_bytes_put(bytes + 4, &rest);
-        if (!bg_chunks_copy(&merge->bytes, bytes, n, &place))
+        if (!bg_text_chunks_copy(&merge->bytes, bytes, n, &place))
                 return -ENOMEM;
         run->keys[run->n_keys++] = (Key){ time, event_rank(event->type) << PLACE_BITS | place };
         return 0;
@@ -105,12 +105,12 @@ static int run_put(BgMerge *merge, Run *run, const BgEvent *event, int64_t time)
 
 static void run_get(const BgMerge *merge, const Key *key, BgEvent *event)
 {
-        const char *bytes = bg_chunks_at(&merge->bytes, key->order & (((uint64_t)1 << PLACE_BITS) - 1));
+        const char *bytes = bg_text_chunks_at(&merge->bytes, key->order & (((uint64_t)1 << PLACE_BITS) - 1));
         uint32_t model;
 
         memcpy(&model, bytes, 4);
         bg_event_bytes_get(bytes + 4, event);
-        event->model = bg_names_text(&merge->models, model);
+        event->model = bg_intern_text(&merge->models, model);
 }
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------- */
@@ -236,7 +236,7 @@ int bg_merge_open_limit(BgMerge **mergep, const char *const *paths, size_t n_pat
                 return -ENOMEM;
         }
         randombytes_buf(key, sizeof(key));
-        bg_names_init(&merge->models, key);
+        bg_intern_init(&merge->models, key);
         merge->last = SIZE_MAX;
         merge->n_runs = n_paths;
         merge->runs = calloc(n_paths ? n_paths : 1, sizeof(*merge->runs));
@@ -269,8 +269,8 @@ void bg_merge_close(BgMerge *merge)
                 free(merge->runs[i].keys);
         }
         free(merge->runs);
-        bg_names_deinit(&merge->models);
-        bg_chunks_deinit(&merge->bytes);
+        bg_intern_deinit(&merge->models);
+        bg_text_chunks_deinit(&merge->bytes);
         free(merge);
 }
 

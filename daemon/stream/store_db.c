@@ -398,7 +398,7 @@ static int read_names(BgStoreDb *db)
                 BgStr name = { (const char *)sqlite3_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1) };
                 if (!name.data || !bg_proto_name_valid(name))
                         r = bg_store_db_damaged(db, "model", row, "not a name");
-                else if ((r = bg_names_intern(&db->names, name, &id)) == 0 && (int64_t)id != row)
+                else if ((r = bg_intern_number(&db->names, name, &id)) == 0 && (int64_t)id != row)
                         r = bg_store_db_damaged(db, "model", row, "numbers have a gap, or a name is there twice");
         }
         if (!r && rc != SQLITE_DONE)
@@ -443,7 +443,7 @@ static int contents_open(const Opening *o)
                 r = quick_check(db);
         if (r)
                 return r;
-        bg_names_init(&db->names, receipt->hash_key);
+        bg_intern_init(&db->names, receipt->hash_key);
         r = read_names(db);
         if (!r)
                 r = read_ends(db, receipt);
@@ -477,7 +477,7 @@ static void db_free(BgStoreDb *db)
         sqlite3_close(db->db);
         if (db->lock_fd >= 0)
                 close(db->lock_fd);
-        bg_names_deinit(&db->names);
+        bg_intern_deinit(&db->names);
         free(db);
 }
 

@@ -4,7 +4,7 @@
 
 #include <sqlite3.h>
 
-#include "daemon/stream/names.h"
+#include "daemon/stream/intern.h"
 #include "daemon/stream/store_group.h"
 
 /* The engine under the store: one SQLite file. All a twin for another engine has to offer. Used by one thread at a time. */
@@ -23,8 +23,8 @@ enum {
 typedef struct BgStoreDb {
         sqlite3 *db;
         sqlite3_stmt *sql[BG_SQL_N];
-        int lock_fd;   /* holds the lock on the file; closed after `db`, see store_db.c */
-        BgNames names; /* rows of table model */
+        int lock_fd;    /* holds the lock on the file; closed after `db`, see store_db.c */
+        BgIntern names; /* rows of table model */
         int64_t last_log;
         int64_t last_rejected;
         int64_t arrival_s; /* second of the newest row of table arrival, INT64_MIN = none */

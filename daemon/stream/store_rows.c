@@ -45,7 +45,7 @@ static int model_id(BgStoreDb *db, BgStr name, uint32_t *idp)
 {
         uint32_t n = db->names.n;
 
-        int r = bg_names_intern(&db->names, name, idp);
+        int r = bg_intern_number(&db->names, name, idp);
         if (r || db->names.n == n)
                 return r;
         sqlite3_bind_int64(db->sql[BG_SQL_MODEL], 1, *idp);
@@ -241,7 +241,7 @@ static BgStr column_model(const BgStoreDb *db, sqlite3_stmt *stmt, int i)
 {
         int64_t id = sqlite3_column_int64(stmt, i);
 
-        return id > 0 && id <= UINT32_MAX ? bg_names_text(&db->names, (uint32_t)id) : (BgStr){ NULL, 0 };
+        return id > 0 && id <= UINT32_MAX ? bg_intern_text(&db->names, (uint32_t)id) : (BgStr){ NULL, 0 };
 }
 
 static bool time_valid(int64_t us)
@@ -388,7 +388,7 @@ int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStore
         while (!r && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
                 int64_t id = sqlite3_column_int64(stmt, 0), model = id / RELATIONS;
                 BgStoreSeries series = {
-                        .model = id > 0 && model <= UINT32_MAX ? bg_names_text(&db->names, (uint32_t)model) : (BgStr){ NULL, 0 },
+                        .model = id > 0 && model <= UINT32_MAX ? bg_intern_text(&db->names, (uint32_t)model) : (BgStr){ NULL, 0 },
                         .relation = (BgRelation)(id > 0 ? id % RELATIONS : 0),
                         .rev = sqlite3_column_int64(stmt, 1),
                         .fit_status = sqlite3_column_int(stmt, 2),

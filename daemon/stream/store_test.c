@@ -951,12 +951,12 @@ static void test_names(void **state)
 {
         enum { N = 100000 };
         static const unsigned char key[16] = "sixteen bytes ..";
-        BgNames names;
+        BgIntern names;
         char text[300];
         uint32_t id;
 
         (void)state;
-        bg_names_init(&names, key);
+        bg_intern_init(&names, key);
         for (int pass = 0; pass < 2; pass++) {
                 for (int i = 1; i <= N; i++) {
                         int n = snprintf(text, sizeof(text), "o/%d%s", i, i % 100 ? "" : "-");
@@ -964,18 +964,18 @@ static void test_names(void **state)
                                 memset(text + n, 'x', sizeof(text) - (size_t)n);
                                 n = 255;
                         }
-                        assert_int_equal(bg_names_intern(&names, (BgStr){ text, (size_t)n }, &id), 0);
+                        assert_int_equal(bg_intern_number(&names, (BgStr){ text, (size_t)n }, &id), 0);
                         assert_int_equal(id, i);
-                        testing_assert_text(bg_names_text(&names, id), (BgStr){ text, (size_t)n });
+                        testing_assert_text(bg_intern_text(&names, id), (BgStr){ text, (size_t)n });
                 }
         }
         assert_int_equal(names.n, N);
-        assert_int_equal(bg_names_intern(&names, (BgStr){ 0 }, &id), 0);
+        assert_int_equal(bg_intern_number(&names, (BgStr){ 0 }, &id), 0);
         assert_int_equal(id, 0);
-        assert_null(bg_names_text(&names, 0).data);
-        assert_null(bg_names_text(&names, N + 1).data);
-        bg_names_deinit(&names);
-        bg_names_deinit(&names);
+        assert_null(bg_intern_text(&names, 0).data);
+        assert_null(bg_intern_text(&names, N + 1).data);
+        bg_intern_deinit(&names);
+        bg_intern_deinit(&names);
 }
 
 static void test_event_bytes(void **state)

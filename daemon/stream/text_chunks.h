@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BURGEON_STREAM_CHUNKS_H
-#define BURGEON_STREAM_CHUNKS_H
+#ifndef BURGEON_STREAM_TEXT_CHUNKS_H
+#define BURGEON_STREAM_TEXT_CHUNKS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,24 +10,24 @@
  * again by a number that rises with every run. Nothing is copied on growth and at most one chunk is unused.
  * The zero value is empty and valid.
  */
-typedef struct BgChunks {
+typedef struct BgTextChunks {
         char **chunks;
         size_t n_chunks;
         size_t cap_chunks;
         size_t used; /* of the last chunk */
-} BgChunks;
+} BgTextChunks;
 
 #define BG_CHUNKS_BITS 20
 #define BG_CHUNKS_RUN_MAX ((size_t)1 << BG_CHUNKS_BITS)
 
 /** Copy `n` <= BG_CHUNKS_RUN_MAX bytes (the same pointer stays valid); *numberp may be NULL. Return: the copy, or NULL. */
-char *bg_chunks_copy(BgChunks *chunks, const char *bytes, size_t n, uint64_t *numberp);
-static inline const char *bg_chunks_at(const BgChunks *chunks, uint64_t number)
+char *bg_text_chunks_copy(BgTextChunks *chunks, const char *bytes, size_t n, uint64_t *numberp);
+static inline const char *bg_text_chunks_at(const BgTextChunks *chunks, uint64_t number)
 {
         return chunks->chunks[number >> BG_CHUNKS_BITS] + (number & (BG_CHUNKS_RUN_MAX - 1));
 }
 
-size_t bg_chunks_memory(const BgChunks *chunks);
-void bg_chunks_deinit(BgChunks *chunks);
+size_t bg_text_chunks_memory(const BgTextChunks *chunks);
+void bg_text_chunks_deinit(BgTextChunks *chunks);
 
 #endif

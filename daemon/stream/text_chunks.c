@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/stream/chunks.h"
+#include "daemon/stream/text_chunks.h"
 
-static int chunks_grow(BgChunks *chunks)
+static int chunks_grow(BgTextChunks *chunks)
 {
         if (chunks->n_chunks == chunks->cap_chunks) {
                 size_t cap = chunks->cap_chunks ? chunks->cap_chunks * 2 : 16;
@@ -24,7 +24,7 @@ static int chunks_grow(BgChunks *chunks)
         return 0;
 }
 
-char *bg_chunks_copy(BgChunks *chunks, const char *bytes, size_t n, uint64_t *numberp)
+char *bg_text_chunks_copy(BgTextChunks *chunks, const char *bytes, size_t n, uint64_t *numberp)
 {
         assert(n <= BG_CHUNKS_RUN_MAX);
         if ((chunks->n_chunks == 0 || n > BG_CHUNKS_RUN_MAX - chunks->used) && chunks_grow(chunks))
@@ -39,15 +39,15 @@ char *bg_chunks_copy(BgChunks *chunks, const char *bytes, size_t n, uint64_t *nu
         return copy;
 }
 
-size_t bg_chunks_memory(const BgChunks *chunks)
+size_t bg_text_chunks_memory(const BgTextChunks *chunks)
 {
         return chunks->n_chunks * BG_CHUNKS_RUN_MAX + chunks->cap_chunks * sizeof(*chunks->chunks);
 }
 
-void bg_chunks_deinit(BgChunks *chunks)
+void bg_text_chunks_deinit(BgTextChunks *chunks)
 {
         for (size_t i = 0; i < chunks->n_chunks; i++)
                 free(chunks->chunks[i]);
         free(chunks->chunks);
-        *chunks = (BgChunks){ 0 };
+        *chunks = (BgTextChunks){ 0 };
 }
