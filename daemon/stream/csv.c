@@ -17,7 +17,8 @@ const char *bg_csv_shown(BgStr text, char shown[64])
         return shown;
 }
 
-/* ---- fields ------------------------------------------------------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Splitter {
         char *at; /* NULL: no more fields */
@@ -65,14 +66,20 @@ static inline bool field_next(Splitter *s, BgStr *field, bool any_quotes)
         return any_quotes && s->at < s->end && *s->at == '"' ? quoted_next(s, field) : plain_next(s, field, any_quotes);
 }
 
-/* ---- header --------------------------------------------------------------------------------------------------------------------- */
+/* ---- header ---------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
         const char *name;
         BgCsvRole role;
 } columns[] = {
-        { "model", BG_CSV_MODEL },       { "base", BG_CSV_MODEL }, { "child", BG_CSV_CHILD }, { "created_at", BG_CSV_CREATED_AT },
-        { "relation", BG_CSV_RELATION }, { "from", BG_CSV_FROM },  { "to", BG_CSV_TO },       { "count", BG_CSV_COUNT },
+        { "model", BG_CSV_MODEL },
+        { "base", BG_CSV_MODEL },
+        { "child", BG_CSV_CHILD },
+        { "created_at", BG_CSV_CREATED_AT },
+        { "relation", BG_CSV_RELATION },
+        { "from", BG_CSV_FROM },
+        { "to", BG_CSV_TO },
+        { "count", BG_CSV_COUNT },
         { "released_at", BG_CSV_RELEASED_AT },
 };
 
@@ -100,7 +107,8 @@ static BgCsvRole role_of(BgStr name)
 
 int bg_csv_header(BgCsv *csv, char *record, size_t len, char what[BG_CSV_WHAT_MAX])
 {
-        static const char expected[] = "expected columns model,child,created_at or model,from,to,count or model,released_at, or lines of JSON";
+        static const char expected[] =
+                "expected columns model,child,created_at or model,from,to,count or model,released_at, or lines of JSON";
         Splitter s = { record, record + len };
         unsigned found = 0;
         char shown[64];
@@ -116,7 +124,8 @@ int bg_csv_header(BgCsv *csv, char *record, size_t len, char what[BG_CSV_WHAT_MA
                 BgCsvRole role = role_of(field);
                 if (role != BG_CSV_OTHER && found & 1u << role) {
                         char name[64];
-                        snprintf(what, BG_CSV_WHAT_MAX, "two columns mean the same: \"%s\" is the second", bg_csv_shown(field, name));
+                        snprintf(what, BG_CSV_WHAT_MAX, "two columns mean the same: \"%s\" is the second",
+                                 bg_csv_shown(field, name));
                         return BG_CSV_E_BAD;
                 }
                 if (role != BG_CSV_OTHER)
@@ -133,7 +142,7 @@ int bg_csv_header(BgCsv *csv, char *record, size_t len, char what[BG_CSV_WHAT_MA
         return BG_CSV_E_BAD;
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------------------------ */
 
 __attribute__((format(printf, 3, 4))) static int bad(char what[BG_CSV_WHAT_MAX], BgStr text, const char *format, ...)
 {

@@ -203,8 +203,10 @@ int bg_lines_next(BgLines *lines, char **recordp, size_t *lenp)
 
 double bg_lines_progress(const BgLines *lines)
 {
-        /* Plain: what was given out, to the byte. Compressed: what was taken from the file; nobody knows how much of that waits. */
-        int64_t at = lines->plain ? (int64_t)gztell(lines->file) - (int64_t)(lines->end - lines->start) : (int64_t)gzoffset(lines->file);
+        /* Plain: what was given out, to the byte. Compressed: what was taken from the file; nobody knows how much of that waits.
+         */
+        int64_t at = lines->plain ? (int64_t)gztell(lines->file) - (int64_t)(lines->end - lines->start)
+                                  : (int64_t)gzoffset(lines->file);
 
         if (lines->size <= 0 || at < 0)
                 return 0;

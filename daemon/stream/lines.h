@@ -25,8 +25,8 @@ typedef struct BgLines {
         int64_t n_filled;
         bool plain; /* not compressed */
         bool eof;
-        bool quotes;       /* a line break inside a quoted CSV field does not end the record */
-        char why[128];     /* after a negative errno */
+        bool quotes;   /* a line break inside a quoted CSV field does not end the record */
+        char why[128]; /* after a negative errno */
 } BgLines;
 
 #define BG_LINES_E_END 1
@@ -37,11 +37,11 @@ typedef struct BgLines {
 int bg_lines_open(BgLines *lines, const char *path);
 void bg_lines_close(BgLines *lines); /* accepts the zero value, and twice */
 
-/** Pass a byte order mark at the start, spaces and empty lines. *bytep: the byte that follows, which stays. 0, BG_LINES_E_END, or a
- *  negative errno. */
+/** Pass a byte order mark at the start, spaces and empty lines. *bytep: the byte that follows, which stays. 0, BG_LINES_E_END, or
+ * a negative errno. */
 int bg_lines_first(BgLines *lines, char *bytep);
-/** Next record, without its line break, writable, valid until the next call. Return: 0, a code above, or a negative errno (damaged
- *  gzip data: -EBADMSG), which then stays. */
+/** Next record, without its line break, writable, valid until the next call. Return: 0, a code above, or a negative errno
+ * (damaged gzip data: -EBADMSG), which then stays. */
 int bg_lines_next(BgLines *lines, char **recordp, size_t *lenp);
 /** 0 .. 1: share of the file that was read; 0 when its size is not known. */
 double bg_lines_progress(const BgLines *lines);

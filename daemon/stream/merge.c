@@ -5,10 +5,12 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -18,6 +20,7 @@
 #include "daemon/stream/intern.h"
 
 #define SMALL_BYTES ((int64_t)32 << 20)
+#define GZIP_RATIO 8 /* lists of names and times come out so many times larger */
 
 /* `order` ends with the place of the event's bytes, which rises from line to line: equal times stay in the order of the file. */
 #define PLACE_BITS 60
@@ -42,8 +45,8 @@ struct BgMerge {
         size_t n_runs;
         size_t n_events;
         int64_t n_bad;
-        int error;      /* stays */
-        size_t last;    /* the run whose head was returned: it moves on with the next call */
+        int error;   /* stays */
+        size_t last; /* the run whose head was returned: it moves on with the next call */
         BgIntern models;
         BgTextChunks bytes;
 };
@@ -71,7 +74,7 @@ static int key_compare(const void *a, const void *b)
         return (x->order > y->order) - (x->order < y->order);
 }
 
-/* ---- a file in memory ------------------------------------------------------------------------------------------------------------ */
+/* ---- a file in memory ------------------------------------------------------------------------------------------------------ */
 
 static int run_put(BgMerge *merge, Run *run, const BgEvent *event, int64_t time)
 {
@@ -110,7 +113,7 @@ static void run_get(const BgMerge *merge, const Key *key, BgEvent *event)
         event->model = bg_intern_text(&merge->models, model);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Loading {
         BgMerge *merge;
@@ -151,7 +154,8 @@ static int load_into_memory(const Loading *l, Run *run, const char *path)
         if (r != BG_READER_E_END)
                 return load_failed(l, path, r);
         if (!sorted)
-                qsort(run->keys, run->n_keys, sizeof(*run->keys), key_compare); /* no two keys are equal: stable by construction */
+                qsort(run->keys, run->n_keys, sizeof(*run->keys),
+                      key_compare); /* no two keys are equal: stable by construction */
         run->n_left = run->n_keys;
         return 0;
 }
@@ -190,12 +194,26 @@ static int scan(const Loading *l, Run *run, const char *path)
         return bg_reader_open(&run->reader, path, l->complain, l->data, l->why, l->why_size);
 }
 
+/* Worth a look through the file before it is taken into memory? A pipe cannot be read twice. */
+static bool is_large(const char *path, int64_t small_bytes)
+{
+        unsigned char magic[2] = { 0, 0 };
+        struct stat st;
+
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return false; /* the reader will say why */
+        bool regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
+        bool gzip = regular && pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+        close(fd);
+        return regular && st.st_size > small_bytes / (gzip ? GZIP_RATIO : 1);
+}
+
 static int load(const Loading *l, Run *run, const char *path)
 {
-        struct stat st;
         int r = LOAD_E_UNSORTED;
 
-        if (!stat(path, &st) && S_ISREG(st.st_mode) && st.st_size > l->small_bytes)
+        if (is_large(path, l->small_bytes))
                 r = scan(l, run, path);
         if (r == LOAD_E_UNSORTED)
                 r = load_into_memory(l, run, path);
@@ -203,8 +221,8 @@ static int load(const Loading *l, Run *run, const char *path)
         return r;
 }
 
-int bg_merge_open_limit(BgMerge **mergep, const char *const *paths, size_t n_paths, BgReaderComplaint *complain, void *data, char *why,
-                        size_t why_size, int64_t small_bytes)
+int bg_merge_open_limit(BgMerge **mergep, const char *const *paths, size_t n_paths, BgReaderComplaint *complain, void *data,
+                        char *why, size_t why_size, int64_t small_bytes)
 {
         unsigned char key[16];
         int r = 0;
@@ -256,7 +274,7 @@ void bg_merge_close(BgMerge *merge)
         free(merge);
 }
 
-/* ---- the stream ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the stream ------------------------------------------------------------------------------------------------------------ */
 
 /* Get the next head of a run; a streamed file has to be what it was when it was looked at. */
 static int run_advance(Run *run)
@@ -298,7 +316,8 @@ int bg_merge_next(BgMerge *merge, BgEvent *event, int64_t *timep)
                         return merge->error;
                 if (!run->has_head)
                         continue;
-                if (!least || run->head.time < least->head.time || (run->head.time == least->head.time && run->rank < least->rank))
+                if (!least || run->head.time < least->head.time ||
+                    (run->head.time == least->head.time && run->rank < least->rank))
                         least = run;
         }
         if (!least) {
@@ -314,8 +333,15 @@ int bg_merge_next(BgMerge *merge, BgEvent *event, int64_t *timep)
         return 0;
 }
 
-size_t bg_merge_n_events(const BgMerge *merge) { return merge->n_events; }
-int64_t bg_merge_n_bad(const BgMerge *merge) { return merge->n_bad; }
+size_t bg_merge_n_events(const BgMerge *merge)
+{
+        return merge->n_events;
+}
+
+int64_t bg_merge_n_bad(const BgMerge *merge)
+{
+        return merge->n_bad;
+}
 
 size_t bg_merge_n_streamed(const BgMerge *merge)
 {

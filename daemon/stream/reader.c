@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which kind of file it is shows in its first bytes: an opening brace is JSON Lines, anything else has to be a known CSV header. */
+/* Which kind of file it is shows in its first bytes: an opening brace is JSON Lines, anything else has to be a known CSV header.
+ */
 
 #include <errno.h>
 #include <stdio.h>
@@ -147,6 +148,17 @@ int bg_reader_next(BgReader *reader, BgEvent *event, int64_t *timep)
         return reader->error;
 }
 
-int64_t bg_reader_line(const BgReader *reader) { return reader->lines.line; }
-int64_t bg_reader_n_bad(const BgReader *reader) { return reader->n_bad; }
-double bg_reader_progress(const BgReader *reader) { return bg_lines_progress(&reader->lines); }
+int64_t bg_reader_line(const BgReader *reader)
+{
+        return reader->lines.line;
+}
+
+int64_t bg_reader_n_bad(const BgReader *reader)
+{
+        return reader->n_bad;
+}
+
+double bg_reader_progress(const BgReader *reader)
+{
+        return bg_lines_progress(&reader->lines);
+}

@@ -58,8 +58,8 @@ int main(int argc, char **argv)
                 n++;
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
-        printf("merged: %zu of %zu events, opened in %.2f s, %.2f M events/s, end %d, %.0f MB resident\n", n, bg_merge_n_events(merge), opened,
-               (double)n / (now_s() - start) * 1e-6, r, (double)usage.ru_maxrss / 1024);
+        printf("merged: %zu of %zu events, opened in %.2f s, %.2f M events/s, end %d, %.0f MB resident\n", n,
+               bg_merge_n_events(merge), opened, (double)n / (now_s() - start) * 1e-6, r, (double)usage.ru_maxrss / 1024);
         bg_merge_close(merge);
         return 0;
 }

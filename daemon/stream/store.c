@@ -22,7 +22,7 @@
 
 struct BgStore {
         BgStoreDb *db;
-        BgGroup *open; /* the caller's */
+        BgGroup *open;    /* the caller's */
         atomic_int error; /* first failure, a negative errno; never reset */
         bool reading;
 
@@ -38,9 +38,12 @@ struct BgStore {
         bool stop;
 };
 
-static int store_error(const BgStore *store) { return atomic_load_explicit(&store->error, memory_order_acquire); }
+static int store_error(const BgStore *store)
+{
+        return atomic_load_explicit(&store->error, memory_order_acquire);
+}
 
-/* ---- the writer's thread -------------------------------------------------------------------------------------------------------- */
+/* ---- the writer's thread --------------------------------------------------------------------------------------------------- */
 
 /* Cut a run of groups off the queue that is small enough for one transaction. Called with the mutex held. */
 static BgGroup *queue_take(BgStore *store, BgGroup **lastp, bool *rowsp)
@@ -133,7 +136,7 @@ static int writer_start(BgStore *store)
         return r;
 }
 
-/* ---- open, close ------------------------------------------------------------------------------------------------------------------ */
+/* ---- open, close ----------------------------------------------------------------------------------------------------------- */
 
 int bg_store_open(BgStore **storep, const BgStoreSpec *spec, BgStoreReceipt *receipt, char *why, size_t why_size)
 {
@@ -194,7 +197,7 @@ int bg_store_close(BgStore *store)
         return r;
 }
 
-/* ---- appending ------------------------------------------------------------------------------------------------------------------ */
+/* ---- appending ------------------------------------------------------------------------------------------------------------- */
 
 static int store_put(BgStore *store, const BgRow *row)
 {
@@ -246,7 +249,10 @@ int bg_store_put_series(BgStore *store, const BgStoreSeries *series)
         return store_put(store, &(BgRow){ .kind = BG_ROW_SERIES, .series = *series });
 }
 
-size_t bg_store_group_size(const BgStore *store) { return store->open->n_rows; }
+size_t bg_store_group_size(const BgStore *store)
+{
+        return store->open->n_rows;
+}
 
 size_t bg_store_groups_pending(const BgStore *store)
 {
@@ -308,11 +314,11 @@ int bg_store_error(const BgStore *store, const char **whyp)
         int r = store_error(store);
 
         if (whyp)
-                *whyp = r ? store->db->why : "";
+                *whyp = store->db->why;
         return r;
 }
 
-/* ---- reading back ----------------------------------------------------------------------------------------------------------------- */
+/* ---- reading back ---------------------------------------------------------------------------------------------------------- */
 
 int bg_store_read_log(BgStore *store, int (*each)(void *data, int64_t log, const BgEvent *event), void *data)
 {

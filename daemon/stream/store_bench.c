@@ -69,7 +69,9 @@ static void take_in(const char *path, BgDurability durability, size_t n_events, 
                 size_t m = (size_t)((double)(x >> 40) * (double)(x >> 40) / (double)(1ull << 48) * N_MODELS);
                 int n_model = snprintf(model, sizeof(model), "organisation-%zu/model-%zu", m % 100, m);
                 int n_child = snprintf(child, sizeof(child), "author-%zu/some-finetune-%zu", i % 9973, i);
-                BgEvent event = { .type = BG_EVENT_ADD, .model = { model, (size_t)n_model }, .child = { child, (size_t)n_child },
+                BgEvent event = { .type = BG_EVENT_ADD,
+                                  .model = { model, (size_t)n_model },
+                                  .child = { child, (size_t)n_child },
                                   .at = START + (int64_t)i * 1000000 };
                 n_names += event.child.len;
                 if (bg_store_append(store, &event, START + (int64_t)i * 10))

@@ -27,9 +27,11 @@
 #include "daemon/stream/store_schema.h"
 
 _Static_assert(BG_EVENT_ADD == 1 && BG_EVENT_REMOVE == 2 && BG_EVENT_MOVE == 3 && BG_EVENT_TALLY == 4 && BG_EVENT_RELEASE == 5 &&
-                       BG_EVENT_ALIVE == 6, "numbers of kinds are in files");
+                       BG_EVENT_ALIVE == 6,
+               "numbers of kinds are in files");
 _Static_assert(BG_RELATION_FINETUNE == 0 && BG_RELATION_ADAPTER == 1 && BG_RELATION_QUANTIZED == 2 && BG_RELATION_MERGE == 3 &&
-                       BG_RELATION_DOWNLOAD == 4 && BG_RELATION_N <= 16, "numbers of relations are in files");
+                       BG_RELATION_DOWNLOAD == 4 && BG_RELATION_N <= 16,
+               "numbers of relations are in files");
 
 #define BUSY_MS 30000 /* a person's write transaction in `sqlite3` is waited for so long */
 
@@ -48,7 +50,8 @@ static const char *const statements[BG_SQL_N] = {
                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 };
 
-/* ---- errors ------------------------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------------------------------
+ */
 
 static int errno_of(sqlite3 *db, int rc)
 {
@@ -125,7 +128,8 @@ static int get_number(BgStoreDb *db, const char *sql, int64_t none, int64_t *val
         return r;
 }
 
-/* ---- the file ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the file -----------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Opening {
         BgStoreDb *db;
@@ -176,8 +180,9 @@ static int file_open(const Opening *o, const char *path)
         if (fstat(fd, &st) || !S_ISREG(st.st_mode))
                 return unusable(o, "not a regular file");
         if (flock(fd, LOCK_EX | LOCK_NB))
-                return errno == EWOULDBLOCK ? unusable(o, "another burgeond has it open; stop that one, or give this one another file")
-                                            : unusable(o, "cannot be locked: %s", strerror(errno));
+                return errno == EWOULDBLOCK
+                               ? unusable(o, "another burgeond has it open; stop that one, or give this one another file")
+                               : unusable(o, "cannot be locked: %s", strerror(errno));
         if (created) {
                 /* the name, too, has to survive a power loss */
                 char *copy = strdup(path);
@@ -232,8 +237,8 @@ static int file_recognise(const Opening *o)
         if (application != BG_STORE_APPLICATION_ID)
                 return unusable(o, "a database, but not burgeon's; give another path");
         if (format > BG_STORE_FORMAT)
-                return unusable(o, "written by a newer burgeon (format %lld, this one knows %d); install that version", (long long)format,
-                                BG_STORE_FORMAT);
+                return unusable(o, "written by a newer burgeon (format %lld, this one knows %d); install that version",
+                                (long long)format, BG_STORE_FORMAT);
         if (format < 1)
                 return unusable(o, "damaged (format %lld); " RESTORE, (long long)format);
         return 0;
@@ -255,15 +260,17 @@ static int file_settings(const Opening *o)
         if (!wal)
                 return unusable(o, "its directory must be writable, on a local file system (%s)", sqlite3_errmsg(db->db));
 
-        int r = bg_store_db_exec(db, o->spec->durability == BG_DURABILITY_POWER ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+        int r = bg_store_db_exec(db, o->spec->durability == BG_DURABILITY_POWER ? "PRAGMA synchronous=FULL"
+                                                                                : "PRAGMA synchronous=NORMAL");
         if (!r)
                 /* the log is written back every 16 MiB, and cut to that after a long read has let it grow */
-                r = bg_store_db_exec(db, "PRAGMA wal_autocheckpoint=4096; PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-8192;"
-                                         "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF");
+                r = bg_store_db_exec(
+                        db, "PRAGMA wal_autocheckpoint=4096; PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-8192;"
+                            "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF");
         return r ? unusable_error(o, r) : 0;
 }
 
-/* ---- contents ------------------------------------------------------------------------------------------------------------------- */
+/* ---- contents -------------------------------------------------------------------------------------------------------------- */
 
 static int put_meta(BgStoreDb *db, const char *key, const void *blob, int n_blob, int64_t number)
 {
@@ -328,7 +335,8 @@ static int write_dictionary(BgStoreDb *db, const char *sql, int n, const char *(
 
 static int read_meta(BgStoreDb *db, BgStoreReceipt *receipt)
 {
-        static const char sql[] = "SELECT value FROM meta WHERE key = 'hash_key' AND typeof(value) = 'blob' AND length(value) = 16";
+        static const char sql[] =
+                "SELECT value FROM meta WHERE key = 'hash_key' AND typeof(value) = 'blob' AND length(value) = 16";
         sqlite3_stmt *stmt;
         int64_t epoch, clean;
 
@@ -448,9 +456,11 @@ static int contents_open(const Opening *o)
         if (!r)
                 r = bg_store_db_exec(db, "BEGIN IMMEDIATE");
         if (!r)
-                r = write_dictionary(db, "INSERT OR REPLACE INTO kind(id, name) VALUES(?1, ?2)", BG_EVENT_N, bg_proto_event_type_name);
+                r = write_dictionary(db, "INSERT OR REPLACE INTO kind(id, name) VALUES(?1, ?2)", BG_EVENT_N,
+                                     bg_proto_event_type_name);
         if (!r)
-                r = write_dictionary(db, "INSERT OR REPLACE INTO relation(id, name) VALUES(?1, ?2)", BG_RELATION_N, bg_proto_relation_name);
+                r = write_dictionary(db, "INSERT OR REPLACE INTO relation(id, name) VALUES(?1, ?2)", BG_RELATION_N,
+                                     bg_proto_relation_name);
         if (!r)
                 r = put_meta(db, "epoch", NULL, 0, receipt->epoch);
         if (!r)

@@ -23,12 +23,12 @@ enum {
 typedef struct BgStoreDb {
         sqlite3 *db;
         sqlite3_stmt *sql[BG_SQL_N];
-        int lock_fd;            /* holds the lock on the file; closed after `db`, see store_db.c */
-        BgIntern names;          /* rows of table model */
+        int lock_fd;    /* holds the lock on the file; closed after `db`, see store_db.c */
+        BgIntern names; /* rows of table model */
         int64_t last_log;
         int64_t last_rejected;
-        int64_t arrival_s;      /* second of the newest row of table arrival, INT64_MIN = none */
-        char why[256];          /* what the last failure was */
+        int64_t arrival_s; /* second of the newest row of table arrival, INT64_MIN = none */
+        char why[256];     /* what the last failure was */
 } BgStoreDb;
 
 #define BG_STORE_REJECTED_MAX 100000

@@ -14,7 +14,10 @@
 #define KEEP_BYTES ((size_t)4 << 20) /* a recycled group keeps no more than this */
 #define TEXTS_MAX 3
 
-BgGroup *bg_group_new(void) { return calloc(1, sizeof(BgGroup)); }
+BgGroup *bg_group_new(void)
+{
+        return calloc(1, sizeof(BgGroup));
+}
 
 void bg_group_free(BgGroup *group)
 {

@@ -10,7 +10,8 @@
 
 #define RELATIONS 16 /* series.id = model * 16 + relation */
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------------------------------
+ */
 
 static int run(BgStoreDb *db, int i)
 {
@@ -211,7 +212,8 @@ int bg_store_db_write(BgStoreDb *db, const BgGroup *first, const BgGroup *last)
         return r;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------------------------------------
+ */
 
 static BgStr column_text(sqlite3_stmt *stmt, int i)
 {
@@ -242,7 +244,10 @@ static BgStr column_model(const BgStoreDb *db, sqlite3_stmt *stmt, int i)
         return id > 0 && id <= UINT32_MAX ? bg_intern_text(&db->names, (uint32_t)id) : (BgStr){ NULL, 0 };
 }
 
-static bool time_valid(int64_t us) { return us >= BG_TIME_MIN && us <= BG_TIME_MAX; }
+static bool time_valid(int64_t us)
+{
+        return us >= BG_TIME_MIN && us <= BG_TIME_MAX;
+}
 
 /* People can write to the file: what the rest of the daemon takes for granted is looked at once more. */
 static const char *event_fault(const BgEvent *event)
@@ -288,7 +293,8 @@ static const char *event_fault(const BgEvent *event)
 
 static void read_event(const BgStoreDb *db, sqlite3_stmt *stmt, BgEvent *event)
 {
-        int64_t kind = sqlite3_column_int64(stmt, 1), relation = sqlite3_column_int64(stmt, 2), at = sqlite3_column_int64(stmt, 3);
+        int64_t kind = sqlite3_column_int64(stmt, 1), relation = sqlite3_column_int64(stmt, 2),
+                at = sqlite3_column_int64(stmt, 3);
         BgStr text = column_text(stmt, 5);
         int64_t since = sqlite3_column_int64(stmt, 6);
 
@@ -321,7 +327,8 @@ static void read_event(const BgStoreDb *db, sqlite3_stmt *stmt, BgEvent *event)
 
 int bg_store_db_read_log(BgStoreDb *db, int (*each)(void *data, int64_t log, const BgEvent *event), void *data)
 {
-        static const char sql[] = "SELECT log, kind, relation, at, model, child, since, count, to_name, to_model FROM event ORDER BY log";
+        static const char sql[] =
+                "SELECT log, kind, relation, at, model, child, since, count, to_name, to_model FROM event ORDER BY log";
         sqlite3_stmt *stmt;
         int64_t expected = 1;
         int r = 0, rc;
@@ -369,8 +376,9 @@ int bg_store_db_read_sources(BgStoreDb *db, int (*each)(void *data, const BgStor
 
 int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStoreSeries *series), void *data)
 {
-        static const char sql[] = "SELECT id, rev, fit_status, theta1, theta2, theta3, cov11, cov21, cov22, cov31, cov32, cov33, dispersion,"
-                                  " objective, issued, extra FROM series ORDER BY id";
+        static const char sql[] =
+                "SELECT id, rev, fit_status, theta1, theta2, theta3, cov11, cov21, cov22, cov31, cov32, cov33, dispersion,"
+                " objective, issued, extra FROM series ORDER BY id";
         sqlite3_stmt *stmt;
         int r = 0, rc;
 

@@ -69,23 +69,24 @@
         "  rev        INTEGER NOT NULL,\n" \
         "  fit_status INTEGER NOT NULL,\n" \
         "  theta1 REAL, theta2 REAL, theta3 REAL, -- ln lambda, mu (ln days), ln sigma\n" \
-        "  cov11 REAL, cov21 REAL, cov22 REAL, cov31 REAL, cov32 REAL, cov33 REAL, -- their covariance, as packed by the model\n" \
+        "  cov11 REAL, cov21 REAL, cov22 REAL, cov31 REAL, cov32 REAL, cov33 REAL, -- their covariance\n" \
         "  dispersion REAL,\n" \
         "  objective  REAL,\n" \
         "  issued     BLOB, -- the last forecast as published, msgpack\n" \
         "  extra      BLOB  -- state of the surge detector, msgpack\n" \
         ") STRICT;\n" \
         "-- for people\n" \
-        "CREATE VIEW event_text AS SELECT e.log, k.name AS kind, " BG_STORE_SQL_TIME("e.at") " AS at, m.name AS model, e.child,\n" \
-        "  CASE WHEN k.name IN ('add', 'tally') THEN r.name END AS relation, " BG_STORE_SQL_TIME("e.since") " AS since, e.count,\n" \
-        "  e.to_name, t.name AS to_model, (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', a.received_at, 'unixepoch') FROM arrival a\n" \
-        "  WHERE a.log <= e.log ORDER BY a.log DESC LIMIT 1) AS received_at\n" \
+        "CREATE VIEW event_text AS SELECT e.log, k.name AS kind, " BG_STORE_SQL_TIME("e.at") " AS at, m.name AS model,\n" \
+        "  e.child, CASE WHEN k.name IN ('add', 'tally') THEN r.name END AS relation,\n" \
+        "  " BG_STORE_SQL_TIME("e.since") " AS since, e.count, e.to_name, t.name AS to_model,\n" \
+        "  (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', a.received_at, 'unixepoch') FROM arrival a WHERE a.log <= e.log\n" \
+        "  ORDER BY a.log DESC LIMIT 1) AS received_at\n" \
         "  FROM event e LEFT JOIN kind k ON k.id = e.kind LEFT JOIN relation r ON r.id = e.relation\n" \
         "  LEFT JOIN model m ON m.id = e.model LEFT JOIN model t ON t.id = e.to_model;\n" \
         "CREATE VIEW source_text AS SELECT name, seq, " BG_STORE_SQL_TIME("nullif(watermark, 0)") " AS watermark,\n" \
         "  " BG_STORE_SQL_TIME("batch_at") " AS batch_at FROM source;\n" \
-        "CREATE VIEW rejected_text AS SELECT id, " BG_STORE_SQL_TIME("received_at") " AS received_at, source, seq, position, reason,\n" \
-        "  detail, event FROM rejected;\n" \
+        "CREATE VIEW rejected_text AS SELECT id, " BG_STORE_SQL_TIME("received_at") " AS received_at, source, seq, position,\n" \
+        "  reason, detail, event FROM rejected;\n" \
         "CREATE VIEW series_text AS SELECT m.name AS model, r.name AS relation, s.rev, s.fit_status, exp(s.theta1) AS lambda,\n" \
         "  s.theta2 AS mu, exp(s.theta3) AS sigma, s.dispersion, s.objective, length(s.issued) AS n_issued FROM series s\n" \
         "  LEFT JOIN model m ON m.id = s.id / 16 LEFT JOIN relation r ON r.id = s.id % 16;\n"

@@ -45,9 +45,13 @@ static void open_refused(const char *path, const char *expected)
         assert_non_null(strstr(why, path));
 }
 
-/* ---- numbered groups: group g (from 1) has 1 + g % 7 events, whose child's name tells group and index ------------------------- */
+/* ---- numbered groups: group g (from 1) has 1 + g % 7 events, whose child's name tells group and index -------------------------
+ */
 
-static int group_events(int g) { return 1 + g % 7; }
+static int group_events(int g)
+{
+        return 1 + g % 7;
+}
 
 static void append_group(BgStore *store, int g)
 {
@@ -55,7 +59,9 @@ static void append_group(BgStore *store, int g)
 
         for (int i = 0; i < group_events(g); i++) {
                 int n = snprintf(child, sizeof(child), "g/%d.%d", g, i);
-                BgEvent event = { .type = BG_EVENT_ADD, .model = BG_STR("org/model"), .child = { child, (size_t)n }, .at = BG_TIME_MIN + g };
+                BgEvent event = {
+                        .type = BG_EVENT_ADD, .model = BG_STR("org/model"), .child = { child, (size_t)n }, .at = BG_TIME_MIN + g
+                };
                 assert_int_equal(bg_store_append(store, &event, RECEIVED), 0);
         }
         BgStoreSource source = { BG_STR("feed"), g, 0, RECEIVED };
@@ -100,7 +106,7 @@ static int count_groups(BgStore *store)
         return last;
 }
 
-/* ---- in and out ----------------------------------------------------------------------------------------------------------------- */
+/* ---- in and out ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct Expected {
         BgArena arena;
@@ -197,14 +203,30 @@ static int expect_sources(void *data, const BgStoreSource *source)
         return 0;
 }
 
-static void same_double(double a, double b) { assert_true(isnan(a) ? isnan(b) : a == b); }
+static void same_double(double a, double b)
+{
+        assert_true(isnan(a) ? isnan(b) : a == b);
+}
 
 static const BgStoreSeries series_out[] = {
-        { .model = { "org/a", 5 }, .relation = BG_RELATION_FINETUNE, .rev = 3, .theta = { 1.5, -2.25, 1e-300 },
-          .spread = { 1, 0.1, 2, 0.3, 1.0 / 3, 4 }, .dispersion = 5, .objective = -1e9, .fit_status = 2,
-          .issued = { "\x00\xff msgpack\x00", 11 }, .extra = { "x", 1 } },
-        { .model = { "org/a", 5 }, .relation = BG_RELATION_DOWNLOAD, .rev = 1, .theta = { NAN, INFINITY, -0.0 },
-          .spread = { NAN, NAN, NAN, NAN, NAN, NAN }, .dispersion = NAN, .objective = NAN, .fit_status = 0 },
+        { .model = { "org/a", 5 },
+          .relation = BG_RELATION_FINETUNE,
+          .rev = 3,
+          .theta = { 1.5, -2.25, 1e-300 },
+          .spread = { 1, 0.1, 2, 0.3, 1.0 / 3, 4 },
+          .dispersion = 5,
+          .objective = -1e9,
+          .fit_status = 2,
+          .issued = { "\x00\xff msgpack\x00", 11 },
+          .extra = { "x", 1 } },
+        { .model = { "org/a", 5 },
+          .relation = BG_RELATION_DOWNLOAD,
+          .rev = 1,
+          .theta = { NAN, INFINITY, -0.0 },
+          .spread = { NAN, NAN, NAN, NAN, NAN, NAN },
+          .dispersion = NAN,
+          .objective = NAN,
+          .fit_status = 0 },
         { .model = { "org/b", 5 }, .relation = BG_RELATION_MERGE, .rev = INT64_MAX, .issued = { "y", 1 } },
 };
 
@@ -283,12 +305,22 @@ static void ask(sqlite3 *db, const char *sql, const char *expected)
 static void test_people_can_read(void **state)
 {
         char path[512];
-        BgEvent add = { .type = BG_EVENT_ADD, .model = BG_STR("org/a"), .child = BG_STR("me/x"), .at = INT64_C(1738368000500000),
+        BgEvent add = { .type = BG_EVENT_ADD,
+                        .model = BG_STR("org/a"),
+                        .child = BG_STR("me/x"),
+                        .at = INT64_C(1738368000500000),
                         .relation = BG_RELATION_ADAPTER };
-        BgEvent tally = { .type = BG_EVENT_TALLY, .model = BG_STR("org/a"), .from = INT64_C(1738368000000000),
-                          .to = INT64_C(1740787200000000), .count = 12 };
-        BgEvent move = { .type = BG_EVENT_MOVE, .from_name = BG_STR("me/x"), .to_name = BG_STR("me/y"), .model = BG_STR("org/a"),
-                         .to_model = BG_STR("org/b"), .at = INT64_C(1740787200000000) };
+        BgEvent tally = { .type = BG_EVENT_TALLY,
+                          .model = BG_STR("org/a"),
+                          .from = INT64_C(1738368000000000),
+                          .to = INT64_C(1740787200000000),
+                          .count = 12 };
+        BgEvent move = { .type = BG_EVENT_MOVE,
+                         .from_name = BG_STR("me/x"),
+                         .to_name = BG_STR("me/y"),
+                         .model = BG_STR("org/a"),
+                         .to_model = BG_STR("org/b"),
+                         .at = INT64_C(1740787200000000) };
 
         testing_path(state, "store.db", path);
         BgStore *store = open_ok(path, NULL);
@@ -297,22 +329,29 @@ static void test_people_can_read(void **state)
         assert_int_equal(bg_store_append(store, &move, RECEIVED + 5000000), 0);
         assert_int_equal(bg_store_put_series(store, &series_out[0]), 0);
         assert_int_equal(bg_store_put_source(store, &(BgStoreSource){ BG_STR("feed"), 7, 0, RECEIVED }), 0);
-        assert_int_equal(bg_store_append_rejected(store, BG_STR("feed"), 7, 3, BG_REJECT_FUTURE, BG_STR("at"), BG_STR("{}"), RECEIVED), 0);
+        assert_int_equal(
+                bg_store_append_rejected(store, BG_STR("feed"), 7, 3, BG_REJECT_FUTURE, BG_STR("at"), BG_STR("{}"), RECEIVED), 0);
         assert_int_equal(bg_store_commit(store, NULL, NULL), 0);
         bg_store_wait(store);
 
         sqlite3 *db = person(path); /* while the daemon has it open */
-        ask(db, "SELECT concat FROM (SELECT group_concat(log || ' ' || kind || ' ' || at || ' ' || coalesce(model, '-'), '; ') AS concat"
-                " FROM (SELECT * FROM event_text ORDER BY log))",
+        ask(db,
+            "SELECT concat FROM (SELECT group_concat(log || ' ' || kind || ' ' || at || ' ' || coalesce(model, '-'), '; ') AS "
+            "concat"
+            " FROM (SELECT * FROM event_text ORDER BY log))",
             "1 add 2025-02-01T00:00:00.500000Z org/a; 2 tally 2025-03-01T00:00:00Z org/a; 3 move 2025-03-01T00:00:00Z org/a");
-        ask(db, "SELECT child || ' ' || relation || ' ' || received_at FROM event_text WHERE log = 1", "me/x adapter 2025-06-15T15:06:40Z");
-        ask(db, "SELECT since || ' ' || count || ' ' || relation FROM event_text WHERE log = 2", "2025-02-01T00:00:00Z 12 finetune");
-        ask(db, "SELECT to_name || ' ' || to_model || ' ' || received_at FROM event_text WHERE log = 3", "me/y org/b 2025-06-15T15:06:45Z");
+        ask(db, "SELECT child || ' ' || relation || ' ' || received_at FROM event_text WHERE log = 1",
+            "me/x adapter 2025-06-15T15:06:40Z");
+        ask(db, "SELECT since || ' ' || count || ' ' || relation FROM event_text WHERE log = 2",
+            "2025-02-01T00:00:00Z 12 finetune");
+        ask(db, "SELECT to_name || ' ' || to_model || ' ' || received_at FROM event_text WHERE log = 3",
+            "me/y org/b 2025-06-15T15:06:45Z");
         ask(db, "SELECT relation FROM event_text WHERE log = 3", "NULL");
         ask(db, "SELECT model || ' ' || relation || ' ' || rev FROM series_text", "org/a finetune 3");
         ask(db, "SELECT name || ' ' || seq || ' ' || coalesce(watermark, '-') || ' ' || batch_at FROM source_text",
             "feed 7 - 2025-06-15T15:06:40.123456Z");
-        ask(db, "SELECT source || ' ' || seq || ' ' || position || ' ' || reason || ' ' || detail || ' ' || event FROM rejected_text",
+        ask(db,
+            "SELECT source || ' ' || seq || ' ' || position || ' ' || reason || ' ' || detail || ' ' || event FROM rejected_text",
             "feed 7 3 future at {}");
         ask(db, "SELECT value FROM meta WHERE key = 'clean'", "0");
         ask(db, "PRAGMA integrity_check", "ok");
@@ -337,7 +376,9 @@ static void test_dead_letters_are_bounded(void **state)
         testing_path(state, "store.db", path);
         BgStore *store = open_ok(path, NULL);
         for (int i = 0; i < BG_STORE_REJECTED_MAX + MORE; i++) {
-                assert_int_equal(bg_store_append_rejected(store, BG_STR("s"), i, 0, BG_REJECT_NAME, (BgStr){ 0 }, BG_STR("{}"), RECEIVED), 0);
+                assert_int_equal(
+                        bg_store_append_rejected(store, BG_STR("s"), i, 0, BG_REJECT_NAME, (BgStr){ 0 }, BG_STR("{}"), RECEIVED),
+                        0);
                 if (i % 20000 == 0)
                         assert_int_equal(bg_store_commit(store, NULL, NULL), 0);
         }
@@ -349,8 +390,9 @@ static void test_dead_letters_are_bounded(void **state)
                 memcpy(big + i, "\xe2\x82\xac", 3);
         memmove(big + 1, big, sizeof(big) - 1);
         big[0] = '"';
-        assert_int_equal(bg_store_append_rejected(store, BG_STR("s"), 0, 0, BG_REJECT_MALFORMED, (BgStr){ 0 }, (BgStr){ big, sizeof(big) },
-                                                  RECEIVED), 0);
+        assert_int_equal(bg_store_append_rejected(store, BG_STR("s"), 0, 0, BG_REJECT_MALFORMED, (BgStr){ 0 },
+                                                  (BgStr){ big, sizeof(big) }, RECEIVED),
+                         0);
         assert_int_equal(bg_store_close(store), 0);
 
         sqlite3 *db = person(path);
@@ -404,7 +446,7 @@ static void test_groups_are_reported_in_order(void **state)
         assert_int_equal(bg_store_close(store), 0);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------------------------------------- */
 
 static void test_second_open_is_refused(void **state)
 {
@@ -518,7 +560,7 @@ static void test_read_only_directory(void **state)
         assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* ---- damage ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- damage ---------------------------------------------------------------------------------------------------------------- */
 
 static int ignore_event(void *data, int64_t log, const BgEvent *event)
 {
@@ -556,9 +598,12 @@ static bool use(const char *path, int64_t *n_eventsp)
                 assert_true(why[0] != '\0');
                 return false;
         }
+        const char *what;
         bool whole = !bg_store_read_log(store, ignore_event, n_eventsp) && !bg_store_read_sources(store, ignore_source, NULL) &&
                      !bg_store_read_series(store, ignore_series, NULL);
         assert_true(!whole || *n_eventsp == receipt.n_events);
+        assert_int_equal(bg_store_error(store, &what), 0);
+        assert_true(whole == !what[0]); /* a failure says what it was */
         append_group(store, 1);
         bg_store_commit(store, NULL, NULL);
         bg_store_close(store);
@@ -663,7 +708,7 @@ static void test_impossible_rows_are_met(void **state)
         }
 }
 
-/* ---- failures ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------------------------------------- */
 
 static void test_full_disk(void **state)
 {
@@ -686,7 +731,9 @@ static void test_full_disk(void **state)
                         char child[64];
                         int n = snprintf(child, sizeof(child), "g/%d.%d", g, i);
                         BgRow row = { .kind = BG_ROW_EVENT, .received_at = RECEIVED };
-                        row.event = (BgEvent){ .type = BG_EVENT_ADD, .model = BG_STR("org/model"), .child = { child, (size_t)n },
+                        row.event = (BgEvent){ .type = BG_EVENT_ADD,
+                                               .model = BG_STR("org/model"),
+                                               .child = { child, (size_t)n },
                                                .at = BG_TIME_MIN };
                         assert_int_equal(bg_group_put(group, &row), 0);
                 }
@@ -729,7 +776,7 @@ static void test_failure_is_final_and_told(void **state)
                 n_good += o.result == 0;
                 g++;
         }
-        setrlimit(RLIMIT_FSIZE, &before); /* the disk has room again: the store must not pretend that nothing was */
+        setrlimit(RLIMIT_FSIZE, &before);        /* the disk has room again: the store must not pretend that nothing was */
         int error = bg_store_error(store, &why); /* -EFBIG or -EIO: SQLite does not always keep the cause */
         assert_true(error < 0);
         assert_int_equal(o.result, error);
@@ -790,7 +837,7 @@ static void test_pending_groups_fail_together(void **state)
         assert_int_equal(bg_store_close(store), 0);
 }
 
-/* ---- sudden death ------------------------------------------------------------------------------------------------------------------- */
+/* ---- sudden death ---------------------------------------------------------------------------------------------------------- */
 
 /* A log cut off anywhere, as a power loss may leave it: whole groups, in order. */
 static void test_torn_log(void **state)
@@ -898,7 +945,7 @@ static void test_kill_nine(void **state)
         assert_true(next > ROUNDS);
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------------------------------------- */
 
 static void test_names(void **state)
 {

@@ -48,7 +48,8 @@ static inline int64_t testing_between(int64_t low, int64_t high)
 static inline BgStr testing_name(BgArena *arena, int n_different)
 {
         char text[BG_NAME_MAX + 1];
-        int n = snprintf(text, sizeof(text), "org-%d/model_%d.x", (int)testing_between(0, 9), (int)testing_between(0, n_different));
+        int n = snprintf(text, sizeof(text), "org-%d/model_%d.x", (int)testing_between(0, 9),
+                         (int)testing_between(0, n_different));
 
         if (testing_between(0, 49) == 0) {
                 memset(text + n, 'z', BG_NAME_MAX - (size_t)n);
@@ -95,7 +96,12 @@ static inline BgEvent testing_event(BgArena *arena)
                 event.model = testing_name(arena, 50);
                 break;
         default:
-                event.source = testing_between(0, 1) ? (BgStr){ bg_arena_copy(arena, "f\xc3\xa9" "ed 1", 7), 7 } : (BgStr){ NULL, 0 };
+                event.source = testing_between(0, 1) ? (BgStr){ bg_arena_copy(arena,
+                                                                              "f\xc3\xa9"
+                                                                              "ed 1",
+                                                                              7),
+                                                                7 }
+                                                     : (BgStr){ NULL, 0 };
                 break;
         }
         return event;

@@ -26,6 +26,7 @@ static inline const char *bg_text_chunks_at(const BgTextChunks *chunks, uint64_t
 {
         return chunks->chunks[number >> BG_CHUNKS_BITS] + (number & (BG_CHUNKS_RUN_MAX - 1));
 }
+
 size_t bg_text_chunks_memory(const BgTextChunks *chunks);
 void bg_text_chunks_deinit(BgTextChunks *chunks);
 
