@@ -73,31 +73,33 @@ static void add_curvature(double a[BG_SYM_N], double factor, const double first[
 
         a[0] += factor * first[0];
         a[1] += factor * first[1];
-        a[2] += factor * first[2] * per_sigma * per_sigma;
+        a[2] += factor * (first[2] * per_sigma * per_sigma);
         a[3] += factor * first[2];
-        a[4] += factor * lambda * per_sigma * (bin->density - square);
-        a[5] += factor * lambda * (bin->moment - cube);
+        a[4] += factor * (lambda * per_sigma * (bin->density - square)); /* the factor may be 1e305 where these are as small */
+        a[5] += factor * (lambda * (bin->moment - cube));
 }
 
 /* One pass: one erfc and one exp an edge, one expm1 and one log a bin with events. */
 static inline void evaluate(const Likelihood *l, LikelihoodPoint *p, bool with_hessian) {
-        double lambda = exp(p->theta[BG_THETA_LN_LAMBDA]), mu = p->theta[BG_THETA_MU], sigma = exp(p->theta[BG_THETA_LN_SIGMA]);
-        double mass = l->mass, loglik = 0, score[3] = {}, curvature[BG_SYM_N] = {}, per_sigma = 1 / sigma, off[3], pull[3];
-        CurveEdge from = curve_edge(ln_edge(l, 0), mu, sigma);
+        double lambda = exp(p->theta[BG_THETA_LN_LAMBDA]), mu = p->theta[BG_THETA_MU];
+        double per_sigma = exp(-p->theta[BG_THETA_LN_SIGMA]), mass = l->mass, loglik = 0, score[3] = {}, curvature[BG_SYM_N] = {}, off[3], pull[3];
+        CurveEdge from = curve_edge(ln_edge(l, 0), mu, per_sigma);
 
         for (size_t j = 0; j < l->n_bins; j++) {
-                CurveEdge to = curve_edge(ln_edge(l, j + 1), mu, sigma);
+                CurveEdge to = curve_edge(ln_edge(l, j + 1), mu, per_sigma);
                 CurveBin bin = curve_bin(&from, &to);
-                double count = l->counts[j], d = fmax(lambda * bin.share, EXPOSURE_MIN), slope = -mass; /* of loglik in d */
-                double first[3] = {d, -lambda * per_sigma * bin.density, -lambda * bin.moment};
+                double count = l->counts[j], d = lambda * bin.share, slope = -mass; /* of loglik in d */
+                double first[3] = {0, -lambda * per_sigma * bin.density, -lambda * bin.moment};
 
+                if (d < EXPOSURE_MIN)
+                        d = EXPOSURE_MIN;
+                first[0] = d;
                 loglik -= mass * d;
                 if (count > 0) {
-                        double odds = expm1(fmin(d, EXPOSURE_MAX));
-                        /* first / odds at once: 1 / odds alone may be 1e290 */
-                        double ratio[3] = {first[0] / odds, first[1] / odds, first[2] / odds};
+                        double odds = expm1(d < EXPOSURE_MAX ? d : EXPOSURE_MAX), inverse = 1 / odds;
+                        double ratio[3] = {first[0] * inverse, first[1] * inverse, first[2] * inverse};
 
-                        slope += count / odds;
+                        slope += count * inverse;
                         if (d < EXPOSURE_CERTAIN)
                                 loglik += count * (log(odds) - d);
                         for (int i = 0; i < 3; i++)

@@ -20,11 +20,13 @@
 
 #define RADIUS_START 1.0        /* of a step, max-norm: theta is in units of log. Larger ones jump over basins */
 #define RADIUS_MAX 4.0
-#define STEP_DONE 1e-8          /* Newton's steps square: the error left is far below it */
+#define STEP_DONE 1e-6          /* Newton's steps square: after one of this size the error left is below 1e-8 */
 #define SHIFT_MIN 1e-3
 #define SHIFT_FACTOR 3.0
 #define SHIFT_MAX 1e30
-#define NEAR 0.3                /* standard deviations: two minima are never that close, there is a ridge between them */
+#define NEAR 1.5                /* standard deviations */
+#define PARABOLA_MIN 0.5
+#define PARABOLA_MAX 2.0
 #define GAIN_NOISE 1e-11        /* share of the objective below which its rounding decides, and the gradient judges better */
 #define GAIN_SHARE_MIN 1e-4     /* of the predicted gain, for a step to be taken */
 #define SQRT_3 1.7320508075688772
@@ -73,13 +75,14 @@ static bool step_within(double step[3], const LikelihoodPoint *p, const BgPrior 
         return false;
 }
 
-/* Close enough to a known minimum to fall into it. */
+/* On the slope of a known minimum: not far, and as high above it as the parabola there says. */
 static bool near(const LikelihoodPoint *p, const LikelihoodPoint *minimum) {
-        double off[3];
+        double off[3], square, height = p->value - minimum->value, noise = GAIN_NOISE * (1 + fabs(p->value));
 
         for (int i = 0; i < 3; i++)
                 off[i] = p->theta[i] - minimum->theta[i];
-        return bg_sym3_form(minimum->hessian, off) < NEAR * NEAR;
+        square = bg_sym3_form(minimum->hessian, off);
+        return square < NEAR * NEAR && height + noise > 0.5 * PARABOLA_MIN * square && height - noise < 0.5 * PARABOLA_MAX * square;
 }
 
 /* From *p, evaluated, down. Return: BG_FIT_OK, _LIMIT or _NONFINITE; BG_FIT_NONE when it came near the best minimum known. */
