@@ -136,4 +136,5 @@ void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *his
         fit->status = n > 0 ? (converged ? BG_FIT_OK : BG_FIT_LIMIT) : BG_FIT_NO_DATA;
         memcpy(fit->theta, theta, sizeof(theta));
         memcpy(fit->spread, (double[BG_SYM_N]){1, 0, 1, 0, 0, 1}, sizeof(fit->spread));
+        memcpy(fit->laplace, fit->spread, sizeof(fit->laplace));
 }

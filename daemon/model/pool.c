@@ -70,7 +70,7 @@ void bg_pool_opinion(BgPoolOpinion *opinion, const BgFit *fit, const BgPoolInput
         d = fmax(d, 1e-10);
         for (int i = 0; i < BG_THETA_N; i++)
                 gradient[i] /= d; /* of ln d */
-        v = fmax(bg_sym3_form(fit->spread, gradient), 0);
+        v = fmax(bg_sym3_form(fit->laplace, gradient), 0);
         d = fmin(d, 8);
         mean = bound((n + fit->m) * expm1(d), 0, BG_GROWTH_COUNT_MAX);
         variance = fmax(fit->dispersion, 1) * mean * exp(d) + .3 * mean * mean;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -35,11 +36,20 @@ static const struct vector vectors[] = {
 /* The vectors were computed with the Fisher information; the fit reports the observed one where that is positive definite. */
 static void fisher_spread(BgFit *fit, const BgFitSpec *spec, const BgCounts *history)
 {
-        double gradient[BG_THETA_N], hessian[BG_SYM_N], l[BG_SYM_N];
+        BgGrowth growth = bg_fit_growth(fit);
+        double hessian[BG_SYM_N], l[BG_SYM_N], before = history->before;
 
-        bg_fit_objective(spec, history, fit->theta, gradient, hessian);
+        memcpy(hessian, spec->prior.precision, sizeof(hessian));
+        for (size_t n = 0; n < history->n_bins; n++) {
+                double a[BG_THETA_N], d = bg_growth_exposure(&growth, history->edges_days[n], history->edges_days[n + 1], a);
+
+                for (int i = 0, k = 0; i < BG_THETA_N; i++)
+                        for (int j = 0; j <= i; j++, k++)
+                                hessian[k] += (before + fit->m) / -expm1(-d) * a[i] * a[j] / fit->dispersion;
+                before += history->counts[n];
+        }
         assert_true(bg_sym3_cholesky(l, hessian));
-        bg_sym3_invert(fit->spread, l);
+        bg_sym3_invert(fit->laplace, l);
 }
 
 static void opinion_of(const struct vector *v, double h, BgPoolOpinion *opinion, BgFit *fit)
@@ -131,7 +141,7 @@ static void test_promises(void **state)
         bg_pool_init(pool);
         for (int i = 0; i < 20000; i++) {
                 double count = floor(expm1(12 * uniform() * uniform())), h = exp(log(1. / 24) + uniform() * log(1826.25 * 24));
-                BgFit fit = { .theta = { 8 * normal(), 4 + 8 * normal(), 4 * normal() }, .spread = { 4, 0, 4, 0, 0, 4 }, .m = 3,
+                BgFit fit = { .theta = { 8 * normal(), 4 + 8 * normal(), 4 * normal() }, .laplace = { 4, 0, 4, 0, 0, 4 }, .m = 3,
                               .dispersion = 5 };
                 BgPoolInput input = { .count = count, .age_days = 3000 * uniform() * uniform(), .n_windows = BG_POOL_WINDOW_MAX };
                 BgPoolOpinion opinion;

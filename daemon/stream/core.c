@@ -315,7 +315,7 @@ static int load_series(void *data, const BgStoreSeries *stored)
         for (int i = 0; i < BG_THETA_N; i++)
                 state->theta[i] = stored->theta[i];
         for (int i = 0; i < BG_SYM_N; i++)
-                state->spread[i] = (float)stored->spread[i];
+                state->laplace[i] = (float)stored->spread[i];
         state->dispersion = (float)stored->dispersion;
         state->objective = stored->objective;
         state->fit_status = (uint8_t)stored->fit_status;

@@ -213,7 +213,7 @@ void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const 
                 gradient[i] /= d;
         for (int i = 0, k = 0; i < BG_THETA_N; i++)
                 for (int j = 0; j <= i; j++, k++)
-                        variance += (i == j ? 1 : 2) * gradient[i] * gradient[j] * fit->spread[k];
+                        variance += (i == j ? 1 : 2) * gradient[i] * gradient[j] * fit->laplace[k];
         *baseline = (Baseline){ .m = fit->m, .count = count, .variance = (float)variance, .as_of = as_of, .release = model->release };
         memcpy(baseline->theta, fit->theta, sizeof(baseline->theta));
 }

@@ -166,7 +166,7 @@ int bg_core_checkpoint(BgCore *core)
                         r = bg_incidents_pack(series, &extra);
                 memcpy(row.theta, state->theta, sizeof(row.theta));
                 for (int k = 0; k < BG_SYM_N; k++)
-                        row.spread[k] = state->spread[k];
+                        row.spread[k] = state->laplace[k];
                 row.dispersion = state->dispersion;
                 row.objective = state->objective;
                 row.fit_status = state->fit_status;

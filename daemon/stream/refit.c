@@ -92,7 +92,7 @@ BgFit bg_state_fit(const BgSeriesState *state, double m)
         for (int i = 0; i < BG_THETA_N; i++)
                 fit.theta[i] = state->theta[i];
         for (int i = 0; i < BG_SYM_N; i++)
-                fit.spread[i] = state->spread[i];
+                fit.spread[i] = fit.laplace[i] = state->laplace[i];
         fit.m = m;
         fit.dispersion = state->dispersion;
         fit.objective = state->objective;
@@ -454,7 +454,7 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
                         for (int i = 0; i < BG_THETA_N; i++)
                                 state->contribution[i] = (float)fit->theta[i];
                         for (int i = 0; i < BG_SYM_N; i++)
-                                state->contribution[BG_THETA_N + i] = (float)fit->spread[i];
+                                state->contribution[BG_THETA_N + i] = (float)fit->laplace[i];
                 } else if (!state->contributed) {
                         continue;
                 }
@@ -483,7 +483,7 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
         fit = judge(core, item, &start);
         memcpy(state->theta, fit->theta, sizeof(state->theta));
         for (int i = 0; i < BG_SYM_N; i++)
-                state->spread[i] = (float)fit->spread[i];
+                state->laplace[i] = (float)fit->laplace[i];
         state->objective = fit->objective;
         state->dispersion = (float)fit->dispersion;
         state->moved = (float)fit->moved;

@@ -60,7 +60,7 @@ typedef struct BgIssued {
 typedef struct BgSeriesState {
         double theta[BG_THETA_N]; /* double: a warm start from a rounded optimum would cost iterations */
         double objective;
-        float spread[BG_SYM_N];
+        float laplace[BG_SYM_N];
         float dispersion;
         float moved;
         uint8_t fit_status; /* BgFitStatus */
