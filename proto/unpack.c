@@ -516,7 +516,7 @@ static int check_whole(Decoder *d, BgEvent *event)
 }
 
 /* *event is zero when this begins. */
-static int read_event(Decoder *d, BgCursor *cursor, BgEvent *event)
+static int read_event_members(Decoder *d, BgCursor *cursor, BgEvent *event)
 {
         Places places;
         BgReject reason;
@@ -539,6 +539,16 @@ static int read_event(Decoder *d, BgCursor *cursor, BgEvent *event)
                         return refuse_fault(d, event);
         }
         return check_whole(d, event);
+}
+
+static int read_event(Decoder *d, BgCursor *cursor, BgEvent *event)
+{
+        const unsigned char *start = cursor->at;
+        int r = read_event_members(d, cursor, event);
+
+        if (r == BG_PROTO_E_MALFORMED)
+                event->refused = (BgStr){ (const char *)start, (size_t)(cursor->at - start) };
+        return r;
 }
 
 /* ---- doors ----------------------------------------------------------------------------------------------------------------------- */

@@ -179,8 +179,10 @@ static int tear_down(void **state)
         bg_commit_close(&f->commit, closed, f);
         uv_run(&f->loop, UV_RUN_DEFAULT);
         r = uv_loop_close(&f->loop) || f->n_closed != 1;
+        pthread_mutex_lock(&f->store.mutex);
         f->store.ending = true;
-        allow(&f->store, 0);
+        pthread_cond_broadcast(&f->store.changed);
+        pthread_mutex_unlock(&f->store.mutex);
         pthread_join(f->store.writer, NULL);
         pthread_cond_destroy(&f->store.changed);
         pthread_mutex_destroy(&f->store.mutex);

@@ -88,7 +88,10 @@ static int put_away(BgIngest *ingest, const BgBatch *batch, size_t index, BgReje
                 return 0;
         }
         bg_buffer_clear(&ingest->buffer);
-        r = bg_proto_to_json(&bg_proto_event, event, &ingest->buffer);
+        if (event->refused.len)
+                r = bg_proto_bytes_to_json(event->refused.data, event->refused.len, &ingest->buffer);
+        else
+                r = bg_proto_to_json(&bg_proto_event, event, &ingest->buffer);
         if (!r)
                 r = bg_store_append_rejected(ingest->store, batch->source, batch->seq, (int64_t)index, reason, bg_str(detail),
                                              (BgStr){ ingest->buffer.data, ingest->buffer.len }, now);

@@ -193,7 +193,7 @@ int bg_core_checkpoint(BgCore *core)
 
 static bool starts_with(BgStr text, BgStr prefix)
 {
-        return text.len >= prefix.len && !memcmp(text.data, prefix.data, prefix.len);
+        return text.len >= prefix.len && (!prefix.len || !memcmp(text.data, prefix.data, prefix.len));
 }
 
 /** Does KIND/NAME/ start with the prefix? */
