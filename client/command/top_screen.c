@@ -317,7 +317,7 @@ static void draw_title(const BgTop *top)
 static void draw_surge(const BgTopSurge *surge, int y)
 {
         bool closed = surge->state == BG_SURGE_CLOSED, burst = surge->kind == BG_SURGE_KIND_BURST;
-        int x = 13, detail = COLS >= 100 ? 50 : 20, name = COLS - x - 2 - 14 - 7 - detail;
+        int x = 13, detail = COLS >= 116 ? 50 : 20, name = COLS - x - 2 - 14 - 7 - detail;
         char text[BG_NAME_MAX + 32], number[BG_TEXT_MAX];
 
         bg_top_look(BG_TOP_DIM, false);
@@ -336,7 +336,7 @@ static void draw_surge(const BgTopSurge *surge, int y)
         bg_top_put(y, x, name, text);
         x += name + 1;
         bg_top_look(BG_TOP_DIM, false);
-        snprintf(text, sizeof(text), "%.*s", (int)(COLS < 100 ? strcspn(surge->detail, ";") : strlen(surge->detail)), surge->detail);
+        snprintf(text, sizeof(text), "%.*s", (int)(COLS < 116 ? strcspn(surge->detail, ";") : strlen(surge->detail)), surge->detail);
         bg_top_put(y, x, COLS - x, text);
 }
 
