@@ -14,7 +14,8 @@ const BgProtoLimits bg_proto_limits_default = { .bytes_max = BG_MESSAGE_BYTES_MA
 
 int bg_proto_check(const void *bytes, size_t n_bytes, const BgProtoLimits *limits, BgProtoError *error)
 {
-        BgCursor cursor = { bytes, (const unsigned char *)bytes + n_bytes };
+        BgCursor cursor = bg_cursor(bytes, n_bytes);
+        const unsigned char *start = cursor.at;
         size_t depth_max = limits->depth_max < DEPTH_MAX ? limits->depth_max : DEPTH_MAX;
         uint64_t n_open[DEPTH_MAX + 1] = { 1 };
         size_t depth = 0;
@@ -31,7 +32,7 @@ int bg_proto_check(const void *bytes, size_t n_bytes, const BgProtoLimits *limit
                                 goto walked;
                 }
                 n_open[depth]--;
-                size_t at = (size_t)(cursor.at - (const unsigned char *)bytes);
+                size_t at = (size_t)(cursor.at - start);
                 if (!bg_cursor_next(&cursor, &token)) {
                         if (n_bytes == 0)
                                 bg_error_set(error, BG_ERROR_MALFORMED, "empty");
@@ -65,7 +66,7 @@ int bg_proto_check(const void *bytes, size_t n_bytes, const BgProtoLimits *limit
 walked:
         if (cursor.at != cursor.end) {
                 bg_error_set(error, BG_ERROR_MALFORMED, "byte %zu: bytes after the value",
-                             (size_t)(cursor.at - (const unsigned char *)bytes));
+                             (size_t)(cursor.at - start));
                 return BG_PROTO_E_MALFORMED;
         }
         return 0;

@@ -62,7 +62,7 @@ static int pack_json(msgpack_packer *packer, const json_t *value, unsigned depth
         return BG_PROTO_E_MALFORMED;
 }
 
-static int to_bytes(const char *text, size_t len, BgBuffer *bytes, BgProtoError *error)
+int bg_json_to_bytes(const char *text, size_t len, BgBuffer *bytes, BgProtoError *error)
 {
         json_error_t why;
         msgpack_packer packer;
@@ -91,7 +91,7 @@ int bg_proto_from_json(const BgProtoType *type, const char *text, size_t len, Bg
         BgBuffer bytes = { 0 };
 
         memset(message, 0, type->size);
-        int r = to_bytes(text, len, &bytes, error);
+        int r = bg_json_to_bytes(text, len, &bytes, error);
         if (!r) {
                 /* the message's strings will point into the bytes */
                 char *kept = bg_arena_copy(arena, bytes.data, bytes.len);

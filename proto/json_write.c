@@ -9,34 +9,39 @@
 
 static int put(BgBuffer *out, const char *text) { return bg_buffer_append(out, text, strlen(text)); }
 
-/* The shortest of 15 to 17 digits that reads back as the same double; whole values keep a `.0`, as they stay floats on the wire. */
+void bg_json_number(const char *printed, char text[BG_JSON_NUMBER_MAX])
+{
+        bool whole = true, in_point = false;
+        size_t n = 0;
+
+        for (const char *c = printed; *c; c++) {
+                if ((*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e') {
+                        whole &= *c != 'e';
+                        in_point = false;
+                        text[n++] = *c;
+                } else if (!in_point) {
+                        whole = false;
+                        in_point = true;
+                        text[n++] = '.';
+                }
+        }
+        strcpy(text + n, whole ? ".0" : "");
+}
+
+/* The shortest of 15 to 17 digits that reads back as the same double. */
 static int put_f64(BgBuffer *out, double value)
 {
-        char digits[32], text[40];
-        size_t n = 0;
-        bool whole = true, point = false;
+        char printed[BG_JSON_NUMBER_MAX - 3], text[BG_JSON_NUMBER_MAX];
 
         if (!isfinite(value))
                 return put(out, "null");
         for (int precision = 15; precision <= 17; precision++) {
-                snprintf(digits, sizeof(digits), "%.*g", precision, value);
-                if (strtod(digits, NULL) == value)
+                snprintf(printed, sizeof(printed), "%.*g", precision, value);
+                if (strtod(printed, NULL) == value)
                         break;
         }
-        for (const char *c = digits; *c; c++) {
-                if ((*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e') {
-                        whole &= *c != 'e';
-                        point = false;
-                        text[n++] = *c;
-                } else if (!point) { /* the locale's decimal point, whatever its bytes */
-                        whole = false;
-                        point = true;
-                        text[n++] = '.';
-                }
-        }
-        text[n] = '\0';
-        int r = put(out, text);
-        return !r && whole ? put(out, ".0") : r;
+        bg_json_number(printed, text);
+        return put(out, text);
 }
 
 static int put_i64(BgBuffer *out, int64_t value)
@@ -227,7 +232,7 @@ static int put_any(BgBuffer *out, BgCursor *cursor, bool as_key)
 
 int bg_proto_bytes_to_json(const void *bytes, size_t n_bytes, BgBuffer *out)
 {
-        BgCursor cursor = { bytes, (const unsigned char *)bytes + n_bytes };
+        BgCursor cursor = bg_cursor(bytes, n_bytes);
         size_t len = out->len;
         int r = bg_proto_check(bytes, n_bytes, &bg_proto_limits_default, NULL);
 

@@ -96,14 +96,16 @@ enum {
         SLOT_to_name = SLOT_to,
 };
 
+_Static_assert(SLOT_N <= BG_FIELDS_MAX, "BG_FIELDS_MAX is too small");
+
 typedef BgEvent BgSelf;
 
 static const BgField *fields_event(void)
 {
 #define KEY(key_, slot_) [slot_] = { .key = key_, .key_len = sizeof(key_) - 1, .slot = slot_ }
         static const BgField fields[SLOT_N] = {
-                KEY("t", SLOT_type),   KEY("model", SLOT_model),       KEY("child", SLOT_child),     KEY("at", SLOT_at),
-                KEY("from", SLOT_from), KEY("relation", SLOT_relation), KEY("release", SLOT_release), KEY("to", SLOT_to),
+                KEY("t", SLOT_type),      KEY("model", SLOT_model),       KEY("child", SLOT_child),     KEY("at", SLOT_at),
+                KEY("from", SLOT_from),   KEY("relation", SLOT_relation), KEY("release", SLOT_release), KEY("to", SLOT_to),
                 KEY("count", SLOT_count), KEY("to_model", SLOT_to_model), KEY("source", SLOT_source),
         };
 #undef KEY

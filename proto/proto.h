@@ -86,6 +86,7 @@ typedef struct BgEvent {
         BgEventType type;
         BgReject reject;     /* unpacking: why this event was refused; NONE otherwise */
         char reject_key[16]; /* the key at fault, "" = the event as a whole */
+        BgStr refused;       /* of a refused event: its bytes as they came, for a dead letter (bg_proto_bytes_to_json) */
         BgStr model;
         BgStr child;
         BgStr from_name;

@@ -101,6 +101,13 @@ size_t bg_text_char(const char *data, size_t len);
 /** UTF-8 without control characters (C0, DEL, C1): safe to print on a terminal. */
 bool bg_text_valid(BgStr text);
 
+#define BG_JSON_NUMBER_MAX 40
+/**
+ * bg_json_number() - what printf("%g") made of a finite double, as JSON
+ * The locale's decimal point, whatever its bytes, becomes a point; whole values get a `.0`, as they stay floats on the wire.
+ */
+void bg_json_number(const char *printed, char text[BG_JSON_NUMBER_MAX]);
+
 /* ---- cursor ---------------------------------------------------------------------------------------------------------------- */
 
 typedef enum BgTokenKind {
@@ -130,6 +137,14 @@ typedef struct BgCursor {
         const unsigned char *at;
         const unsigned char *end;
 } BgCursor;
+
+/** An empty message may come as NULL, on which C allows no arithmetic. */
+static inline BgCursor bg_cursor(const void *bytes, size_t n_bytes)
+{
+        const unsigned char *at = n_bytes ? bytes : (const void *)"";
+
+        return (BgCursor){ at, at + n_bytes };
+}
 
 static inline uint64_t bg_wire_big_endian(const unsigned char *at, unsigned n)
 {
@@ -269,6 +284,9 @@ static inline bool bg_cursor_skip(BgCursor *cursor)
 
 /** Set *error, when there is one. */
 void bg_error_set(BgProtoError *error, BgError code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/** Append JSON text as msgpack, whatever it says (in proto_json_dep). 0, BG_PROTO_E_MALFORMED, or -ENOMEM. */
+int bg_json_to_bytes(const char *text, size_t len, BgBuffer *bytes, BgProtoError *error);
 
 /** bg_proto_unpack(), where times may also be RFC 3339 text: what JSON is turned into. */
 int bg_unpack_lenient(const BgProtoType *type, const void *bytes, size_t n_bytes, BgArena *arena, void *message,

@@ -22,10 +22,12 @@ typedef struct CurveEdge {
         double density; /* normal density at z */
 } CurveEdge;
 
-static inline CurveEdge curve_edge(double ln_age, double mu, double sigma) {
+/* Comparisons, not fmin() and fmax(): those are calls, for the sake of NaN. */
+static inline CurveEdge curve_edge(double ln_age, double mu, double per_sigma) {
         CurveEdge e;
 
-        e.z = fmin(fmax((ln_age - mu) / sigma, -CURVE_Z_MAX), CURVE_Z_MAX);
+        e.z = (ln_age - mu) * per_sigma;
+        e.z = e.z < -CURVE_Z_MAX ? -CURVE_Z_MAX : e.z > CURVE_Z_MAX ? CURVE_Z_MAX : e.z;
         e.tail = 0.5 * erfc(fabs(e.z) * CURVE_SQRT1_2);
         e.density = CURVE_INV_SQRT_2PI * exp(-0.5 * e.z * e.z);
         return e;
@@ -52,7 +54,8 @@ typedef struct CurveBin {
 } CurveBin;
 
 static inline CurveBin curve_bin(const CurveEdge *from, const CurveEdge *to) {
-        double width = to->z - from->z, reach = width * (1 + fmax(fabs(from->z), fabs(to->z)));
+        double width = to->z - from->z, farther = fabs(from->z) > fabs(to->z) ? fabs(from->z) : fabs(to->z);
+        double reach = width * (1 + farther);
         CurveBin b;
 
         b.density = to->density - from->density;
@@ -71,7 +74,8 @@ static inline CurveBin curve_bin(const CurveEdge *from, const CurveEdge *to) {
                 b.share = from->tail - to->tail;
         else
                 b.share = 1 - from->tail - to->tail;
-        b.share = fmax(b.share, 0);
+        if (b.share < 0)
+                b.share = 0;
         return b;
 }
 

@@ -13,7 +13,7 @@ static double clamp(double x, double low, double high) {
 }
 
 static CurveEdge edge_at(const BgGrowth *g, double age_days) {
-        return curve_edge(age_days > 0 ? log(age_days) : -INFINITY, g->mu, g->sigma);
+        return curve_edge(age_days > 0 ? log(age_days) : -INFINITY, g->mu, 1 / g->sigma);
 }
 
 BgGrowth bg_growth_from_theta(const double theta[BG_THETA_N], double m) {

@@ -48,7 +48,7 @@ static int problem_residuals(const gsl_vector *x, void *userdata, gsl_vector *f)
         g = bg_growth_from_theta(theta, p->spec->m);
         gsl_vector_set_zero(f);
         for (size_t j = 0; j < p->n_bins; j++) {
-                CurveEdge e = curve_edge(p->ln_ages[j], g.mu, g.sigma);
+                CurveEdge e = curve_edge(p->ln_ages[j], g.mu, 1 / g.sigma);
                 double expected = fmin(g.m * expm1(fmin(g.lambda * curve_share(&e), 60)), BG_GROWTH_COUNT_MAX);
 
                 gsl_vector_set(f, j, expected - p->totals[j]);
@@ -65,7 +65,7 @@ static int problem_jacobian(const gsl_vector *x, void *userdata, gsl_matrix *jac
         g = bg_growth_from_theta(theta, p->spec->m);
         gsl_matrix_set_zero(jacobian);
         for (size_t j = 0; j < p->n_bins; j++) {
-                CurveEdge e = curve_edge(p->ln_ages[j], g.mu, g.sigma);
+                CurveEdge e = curve_edge(p->ln_ages[j], g.mu, 1 / g.sigma);
                 double share = curve_share(&e), slope = fmin(g.m * exp(fmin(g.lambda * share, 60)), BG_GROWTH_COUNT_MAX);
 
                 slope *= g.lambda;
@@ -82,7 +82,7 @@ static double problem_sse(const Problem *p, const double theta[3]) {
         double sum = 0;
 
         for (size_t j = 0; j < p->n_bins; j++) {
-                CurveEdge e = curve_edge(p->ln_ages[j], g.mu, g.sigma);
+                CurveEdge e = curve_edge(p->ln_ages[j], g.mu, 1 / g.sigma);
                 double expected = fmin(g.m * expm1(fmin(g.lambda * curve_share(&e), 60)), BG_GROWTH_COUNT_MAX);
                 double residual = expected - p->totals[j];
 
@@ -136,4 +136,5 @@ void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *his
         fit->status = n > 0 ? (converged ? BG_FIT_OK : BG_FIT_LIMIT) : BG_FIT_NO_DATA;
         memcpy(fit->theta, theta, sizeof(theta));
         memcpy(fit->spread, (double[BG_SYM_N]){1, 0, 1, 0, 0, 1}, sizeof(fit->spread));
+        memcpy(fit->laplace, fit->spread, sizeof(fit->laplace));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "daemon/model/likelihood.h"
+
 #include <math.h>
-#include <stdbool.h>
 
 #include "daemon/model/curve.h"
 #include "daemon/model/estimator.h"
@@ -11,53 +12,48 @@
  *
  *      loglik_j = -M d + c ln(1 - e^-d),     M = N(t0) + m,   d = lambda (F(t1) - F(t0))
  *
- * up to a constant, for any edges. The objective is a smooth function of three numbers whose exact second derivatives cost
- * four multiplications more than the first, so near the optimum the steps are Newton's and converge quadratically; where the exact
- * Hessian is not positive definite the Fisher information, which always is, takes its place.
+ * up to a constant, for any edges. d and its derivatives are differences between the edges of a bin, so bins without events in a
+ * row add up to one, exactly: a history costs by its events, not by its length.
  */
 
-/* Counts in a bin the curve holds to be impossible cost ln of this; no bin of a fit that matters comes near. */
+/* Events where the curve sees no growth cost ln of this each. The smallest for which d, 1 / d and their products stay finite. */
 #define EXPOSURE_MIN 1e-290
-#define STEP_MAX 2.0            /* max-norm: theta is in units of log */
-#define STEP_DONE 1e-9
-#define DAMPING_START 1e-3
-#define DAMPING_MIN 1e-12
-#define DAMPING_TRIES_MAX 20
-/* At predicted gains below this share of the objective its rounding decides, not the step: the gradient is the better judge. */
-#define GAIN_NOISE 1e-11
-
-#define LN_EDGES_MAX 512        /* on the stack; longer histories take the logarithms again in every pass */
-
-typedef struct Likelihood {
-        const BgFitSpec *spec;
-        const BgCounts *history;
-        double weight; /* 1 / phi */
-        double ln_edges[LN_EDGES_MAX];
-} Likelihood;
-
-typedef struct Point {
-        double theta[BG_THETA_N];
-        double value;
-        double gradient[BG_THETA_N];
-        double fisher[BG_SYM_N];
-        double observed[BG_SYM_N];
-} Point;
+#define EXPOSURE_MAX 700.0      /* e^d is finite */
+#define EXPOSURE_CERTAIN 40.0   /* 1 - e^-d is 1 */
 
 static double ln_age(double age_days) {
         return age_days > 0 ? log(age_days) : -INFINITY;
 }
 
-static void likelihood_init(Likelihood *l, const BgFitSpec *spec, const BgCounts *history) {
-        l->spec = spec;
-        l->history = history;
+void likelihood_init(Likelihood *l, const BgFitSpec *spec, const BgCounts *history) {
+        l->prior = &spec->prior;
+        l->edges_days = history->edges_days;
+        l->counts = history->counts;
+        l->n_bins = history->n_bins;
+        l->mass = history->before + spec->m;
         l->weight = 1 / bg_fit_dispersion(spec, history);
-        if (history->n_bins < LN_EDGES_MAX)
-                for (size_t i = 0; i <= history->n_bins; i++)
-                        l->ln_edges[i] = ln_age(history->edges_days[i]);
+        l->prepared = history->n_bins <= LIKELIHOOD_BINS_MAX;
+        l->total = 0;
+        for (size_t j = 0; j < history->n_bins; j++)
+                l->total += history->counts[j];
+        if (!l->prepared)
+                return;
+        l->n_bins = 0;
+        l->counts = l->merged;
+        l->ln_edges[0] = ln_age(history->edges_days[0]);
+        for (size_t j = 0; j < history->n_bins; j++) {
+                bool run = l->n_bins > 0 && history->counts[j] == 0 && l->merged[l->n_bins - 1] == 0;
+                bool last = j + 1 == history->n_bins || history->counts[j + 1] > 0;
+
+                if (!run)
+                        l->merged[l->n_bins++] = history->counts[j];
+                if (history->counts[j] > 0 || last) /* the inner edges of a run are not needed */
+                        l->ln_edges[l->n_bins] = log(history->edges_days[j + 1]);
+        }
 }
 
 static double ln_edge(const Likelihood *l, size_t i) {
-        return l->history->n_bins < LN_EDGES_MAX ? l->ln_edges[i] : ln_age(l->history->edges_days[i]);
+        return l->prepared ? l->ln_edges[i] : ln_age(l->edges_days[i]);
 }
 
 static void add_outer(double a[BG_SYM_N], double weight, const double v[3]) {
@@ -69,153 +65,98 @@ static void add_outer(double a[BG_SYM_N], double weight, const double v[3]) {
         a[5] += weight * v[2] * v[2];
 }
 
-/* Value, gradient and both Hessians at p->theta: one pass, one erfc and one exp an edge, one expm1 and at most one log a bin. */
-static void likelihood_at(const Likelihood *l, Point *p) {
-        const BgCounts *history = l->history;
-        const BgPrior *prior = &l->spec->prior;
-        double lambda = exp(p->theta[BG_THETA_LN_LAMBDA]), mu = p->theta[BG_THETA_MU], sigma = exp(p->theta[BG_THETA_LN_SIGMA]);
-        double mass = history->before + l->spec->m, loglik = 0, score[3] = {}, fisher[BG_SYM_N] = {}, observed[BG_SYM_N] = {};
-        double per_sigma = 1 / sigma, off[3], pull[3];
-        CurveEdge from = curve_edge(ln_edge(l, 0), mu, sigma);
+/* The second derivatives of d times a factor; those of ln lambda are among the first, and so are two others. */
+static void add_curvature(double a[BG_SYM_N], double factor, const double first[3], const CurveEdge *from, const CurveEdge *to,
+                          const CurveBin *bin, double lambda, double per_sigma) {
+        double square = to->z * to->z * to->density - from->z * from->z * from->density;
+        double cube = to->z * to->z * to->z * to->density - from->z * from->z * from->z * from->density;
 
-        for (size_t j = 0; j < history->n_bins; j++) {
-                CurveEdge to = curve_edge(ln_edge(l, j + 1), mu, sigma);
+        a[0] += factor * first[0];
+        a[1] += factor * first[1];
+        a[2] += factor * (first[2] * per_sigma * per_sigma);
+        a[3] += factor * first[2];
+        a[4] += factor * (lambda * per_sigma * (bin->density - square)); /* the factor may be 1e305 where these are as small */
+        a[5] += factor * (lambda * (bin->moment - cube));
+}
+
+/* One pass: one erfc and one exp an edge, one expm1 and one log a bin with events. */
+static inline void evaluate(const Likelihood *l, LikelihoodPoint *p, bool with_hessian) {
+        double lambda = exp(p->theta[BG_THETA_LN_LAMBDA]), mu = p->theta[BG_THETA_MU];
+        double per_sigma = exp(-p->theta[BG_THETA_LN_SIGMA]), mass = l->mass, loglik = 0, score[3] = {}, curvature[BG_SYM_N] = {}, off[3], pull[3];
+        CurveEdge from = curve_edge(ln_edge(l, 0), mu, per_sigma);
+
+        for (size_t j = 0; j < l->n_bins; j++) {
+                CurveEdge to = curve_edge(ln_edge(l, j + 1), mu, per_sigma);
                 CurveBin bin = curve_bin(&from, &to);
-                double count = history->counts[j], d = fmax(lambda * bin.share, EXPOSURE_MIN), odds = expm1(d), residual = -mass;
-                double square = to.z * to.z * to.density - from.z * from.z * from.density;
-                double cube = to.z * to.z * to.z * to.density - from.z * from.z * from.z * from.density;
-                /* derivatives of d; all of second order but two are among them already */
-                double a[3] = {d, -lambda * per_sigma * bin.density, -lambda * bin.moment};
-                /* a / odds first: odds alone may be 1e-290 */
-                double b[3] = {a[0] / odds, a[1] / odds, a[2] / odds};
+                double count = l->counts[j], d = lambda * bin.share, slope = -mass; /* of loglik in d */
+                double first[3] = {0, -lambda * per_sigma * bin.density, -lambda * bin.moment};
 
+                if (d < EXPOSURE_MIN)
+                        d = EXPOSURE_MIN;
+                first[0] = d;
                 loglik -= mass * d;
                 if (count > 0) {
-                        loglik += count * (log(odds) - d);
-                        residual += count / odds;
+                        double odds = expm1(d < EXPOSURE_MAX ? d : EXPOSURE_MAX), inverse = 1 / odds;
+                        double ratio[3] = {first[0] * inverse, first[1] * inverse, first[2] * inverse};
+
+                        slope += count * inverse;
+                        if (d < EXPOSURE_CERTAIN)
+                                loglik += count * (log(odds) - d);
                         for (int i = 0; i < 3; i++)
-                                score[i] += count * b[i];
-                        add_outer(observed, count * (1 + odds), b);
+                                score[i] += count * ratio[i];
+                        if (with_hessian)
+                                add_outer(curvature, -count * (1 + odds), ratio);
                 }
                 for (int i = 0; i < 3; i++)
-                        score[i] -= mass * a[i];
-                fisher[0] += mass * (1 + odds) * a[0] * b[0];
-                fisher[1] += mass * (1 + odds) * a[1] * b[0];
-                fisher[2] += mass * (1 + odds) * a[1] * b[1];
-                fisher[3] += mass * (1 + odds) * a[2] * b[0];
-                fisher[4] += mass * (1 + odds) * a[2] * b[1];
-                fisher[5] += mass * (1 + odds) * a[2] * b[2];
-                observed[0] -= residual * a[0];
-                observed[1] -= residual * a[1];
-                observed[2] -= residual * a[2] * per_sigma * per_sigma;
-                observed[3] -= residual * a[2];
-                observed[4] -= residual * lambda * per_sigma * (bin.density - square);
-                observed[5] -= residual * lambda * (bin.moment - cube);
+                        score[i] -= mass * first[i];
+                if (with_hessian)
+                        add_curvature(curvature, slope, first, &from, &to, &bin, lambda, per_sigma);
                 mass += count;
                 from = to;
         }
         for (int i = 0; i < 3; i++)
-                off[i] = p->theta[i] - prior->mean[i];
-        bg_sym3_times(pull, prior->precision, off);
+                off[i] = p->theta[i] - l->prior->mean[i];
+        bg_sym3_times(pull, l->prior->precision, off);
         p->value = -l->weight * loglik + 0.5 * (off[0] * pull[0] + off[1] * pull[1] + off[2] * pull[2]);
         for (int i = 0; i < 3; i++)
                 p->gradient[i] = -l->weight * score[i] + pull[i];
-        for (int i = 0; i < BG_SYM_N; i++) {
-                p->fisher[i] = l->weight * fisher[i] + prior->precision[i];
-                p->observed[i] = l->weight * observed[i] + prior->precision[i];
+        if (with_hessian)
+                for (int i = 0; i < BG_SYM_N; i++)
+                        p->hessian[i] = -l->weight * curvature[i] + l->prior->precision[i];
+}
+
+void likelihood_at(const Likelihood *l, LikelihoodPoint *p) {
+        evaluate(l, p, true);
+}
+
+void likelihood_gradient_at(const Likelihood *l, LikelihoodPoint *p) {
+        evaluate(l, p, false);
+}
+
+void likelihood_moments(const Likelihood *l, double theta[BG_THETA_N]) {
+        double mass = l->mass, sum = 0, mean = 0, square = 0;
+
+        /* ln(N + m) grows like lambda F: its increments are weights on ages whose logarithm is normal with mean mu and sd sigma */
+        for (size_t j = 0; j < l->n_bins; j++) {
+                double to = ln_edge(l, j + 1), from = fmax(ln_edge(l, j), to - 2); /* of uniform ages from 0, mean and sd in ln are */
+                double middle = 0.5 * (from + to), width = to - from;              /* ln t - 1 and 1: those of such a bin, nearly */
+                double weight = l->counts[j] > 0 ? log1p(l->counts[j] / mass) : 0;
+
+                sum += weight;
+                mean += weight * middle;
+                square += weight * (middle * middle + width * width / 12);
+                mass += l->counts[j];
         }
-}
-
-static bool in_range(const double theta[3]) {
-        return fabs(theta[BG_THETA_LN_LAMBDA]) <= BG_GROWTH_LN_MAX && fabs(theta[BG_THETA_MU]) <= BG_GROWTH_MU_MAX &&
-               fabs(theta[BG_THETA_LN_SIGMA]) <= BG_GROWTH_LN_MAX;
-}
-
-static bool cholesky_damped(double l[BG_SYM_N], const double hessian[BG_SYM_N], double damping) {
-        double a[BG_SYM_N];
-
-        for (int i = 0; i < BG_SYM_N; i++)
-                a[i] = hessian[i];
-        a[0] *= 1 + damping;
-        a[2] *= 1 + damping;
-        a[5] *= 1 + damping;
-        return bg_sym3_cholesky(l, a);
-}
-
-static double norm_max(const double x[3]) {
-        return fmax(fabs(x[0]), fmax(fabs(x[1]), fabs(x[2])));
-}
-
-/* Descend from p->theta to a stationary point. Return: BG_FIT_OK, _LIMIT or _NONFINITE. */
-static BgFitStatus descend(const Likelihood *l, Point *p, unsigned *iterationsp) {
-        double damping = DAMPING_START;
-
-        likelihood_at(l, p);
-        if (!isfinite(p->value))
-                return BG_FIT_NONFINITE;
-        while (*iterationsp < l->spec->iterations_max) {
-                bool moved = false;
-
-                (*iterationsp)++;
-                for (int tries = 0; tries < DAMPING_TRIES_MAX && !moved; tries++) {
-                        double factor[BG_SYM_N], step[3], size, gain;
-                        Point next;
-
-                        if (!cholesky_damped(factor, p->observed, damping < 1e-6 ? 0 : damping) &&
-                            !cholesky_damped(factor, p->fisher, damping))
-                                return BG_FIT_NONFINITE;
-                        bg_sym3_solve(step, factor, p->gradient);
-                        size = norm_max(step);
-                        if (!isfinite(size))
-                                return BG_FIT_NONFINITE;
-                        gain = 0.5 * (step[0] * p->gradient[0] + step[1] * p->gradient[1] + step[2] * p->gradient[2]);
-                        for (int i = 0; i < 3; i++)
-                                next.theta[i] = p->theta[i] - step[i] * fmin(1, STEP_MAX / fmax(size, 1e-300));
-                        if (in_range(next.theta)) {
-                                likelihood_at(l, &next);
-                                if (next.value < p->value || (gain <= GAIN_NOISE * (1 + fabs(p->value)) && isfinite(next.value))) {
-                                        *p = next;
-                                        damping = fmax(damping * 0.1, DAMPING_MIN);
-                                        moved = true;
-                                        if (size < STEP_DONE)
-                                                return BG_FIT_OK;
-                                        continue;
-                                }
-                        }
-                        damping = fmax(damping, 1e-6) * 8;
-                }
-                if (!moved)
-                        return BG_FIT_LIMIT;
-        }
-        return BG_FIT_LIMIT;
-}
-
-void bg_likelihood_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *start) {
-        Likelihood l;
-        Point p;
-        double factor[BG_SYM_N];
-
-        likelihood_init(&l, spec, history);
-        for (int i = 0; i < 3; i++)
-                p.theta[i] = start ? start->theta[i] : spec->prior.mean[i];
-        fit->warm = start != NULL;
-        fit->status = descend(&l, &p, &fit->iterations);
-        if (fit->status == BG_FIT_NONFINITE)
-                return;
-        for (int i = 0; i < 3; i++)
-                fit->theta[i] = p.theta[i];
-        fit->objective = p.value;
-        if (!bg_sym3_cholesky(factor, p.observed) && !bg_sym3_cholesky(factor, p.fisher)) {
-                fit->status = BG_FIT_NONFINITE;
-                return;
-        }
-        bg_sym3_invert(fit->spread, factor);
+        mean /= sum;
+        theta[BG_THETA_LN_LAMBDA] = log(sum);
+        theta[BG_THETA_MU] = mean;
+        theta[BG_THETA_LN_SIGMA] = 0.5 * log(fmax(square / sum - mean * mean, 0.01)); /* no narrower than a tenth, for a single bin */
 }
 
 double bg_fit_objective(const BgFitSpec *spec, const BgCounts *history, const double theta[BG_THETA_N],
                         double gradient[BG_THETA_N], double hessian[BG_SYM_N]) {
         Likelihood l;
-        Point p;
+        LikelihoodPoint p;
 
         likelihood_init(&l, spec, history);
         for (int i = 0; i < 3; i++)
@@ -224,6 +165,6 @@ double bg_fit_objective(const BgFitSpec *spec, const BgCounts *history, const do
         for (int i = 0; i < 3; i++)
                 gradient[i] = p.gradient[i];
         for (int i = 0; i < BG_SYM_N; i++)
-                hessian[i] = p.fisher[i];
+                hessian[i] = p.hessian[i];
         return p.value;
 }
