@@ -32,6 +32,8 @@ static void follow(BgTop *top)
                 top->offset = top->selected;
         if (top->selected >= top->offset + top->n_rows)
                 top->offset = top->selected - top->n_rows + 1;
+        if (top->list && top->offset + top->n_rows > last + 1)
+                top->offset = last + 1 > top->n_rows ? last + 1 - top->n_rows : 0;
 }
 
 static void open_details(BgTop *top)
