@@ -73,6 +73,14 @@ static uint32_t run_length(const BgChildrenShard *shard, uint32_t first, uint32_
         return i - first;
 }
 
+void bg_children_prefetch(const BgChildren *children, uint64_t hash)
+{
+        const BgChildrenShard *shard = &children->shards[hash >> 56];
+
+        if (shard->n_slots)
+                __builtin_prefetch(&shard->slots[home_of(h_of(hash), shard->n_slots)]);
+}
+
 BgChildRun bg_children_find(BgChildren *children, uint64_t hash)
 {
         BgChildrenShard *shard = &children->shards[hash >> 56];

@@ -52,6 +52,8 @@ typedef struct BgChildRun {
 
 void bg_children_deinit(BgChildren *children); /* the zero value is an empty table */
 
+/** Tell the processor that this child will be looked for: its line of the table is then there when it is needed. */
+void bg_children_prefetch(const BgChildren *children, uint64_t hash);
 BgChildRun bg_children_find(BgChildren *children, uint64_t hash);
 BgPlaceKey bg_child_run_key(const BgChildRun *run, uint32_t i);
 uint32_t bg_child_run_second(const BgChildRun *run, uint32_t i);

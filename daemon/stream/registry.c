@@ -332,23 +332,34 @@ static int add_regular(BgRegistry *registry, const BgEvent *event, BgModelId mod
 static int apply_add(BgRegistry *registry, const BgEvent *event, BgReject *reasonp)
 {
         uint64_t hash = bg_names_hash(&registry->names, event->child);
-        BgChildRun run = bg_children_find(&registry->children, hash);
-        BgModelId model;
+        BgModelId model = BG_MODEL_NONE;
         BgNameRef name;
-        int added, hinted, r;
+        BgChildRun run;
+        int added, hinted, r = 0;
 
         if (bg_str_equal(event->model, event->child))
                 return reject(reasonp, BG_REJECT_SELF);
         if (registry_names_full(registry, &event->model, 1))
                 return reject(reasonp, BG_REJECT_LIMIT);
 
+        /* The time goes into waiting for memory: one wait for the child is enough while the model is looked up. */
+        bg_children_prefetch(&registry->children, hash);
+        name = bg_names_find(&registry->names, event->model);
+        if (name != BG_NAME_NONE)
+                model = bg_names_model(&registry->names, name);
+        if (model != BG_MODEL_NONE && registry_model(registry, model)->series[event->relation] != BG_SERIES_NONE)
+                __builtin_prefetch(registry_series(registry, registry_model(registry, model)->series[event->relation]));
+        run = bg_children_find(&registry->children, hash);
+
         if (run.n == BG_CHILD_RUN_MAX || (run.n && bg_child_run_key(&run, 0) == BG_CHILD_DOSSIER)) {
                 added = family_add(registry, event, reasonp);
                 if (added < 0 || added == BG_REGISTRY_E_REJECTED)
                         return added;
-                r = intern_model(registry, event->model, &name, &model);
+                if (model == BG_MODEL_NONE)
+                        r = intern_model(registry, event->model, &name, &model);
         } else {
-                r = intern_model(registry, event->model, &name, &model);
+                if (model == BG_MODEL_NONE)
+                        r = intern_model(registry, event->model, &name, &model);
                 added = r ? r : add_regular(registry, event, model, hash, run);
         }
         if (r || added < 0)

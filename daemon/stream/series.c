@@ -187,13 +187,13 @@ int bg_series_settle(BgSeries *series)
                 return -ENOMEM;
         memcpy(late, series->times + n_main(series), n_late * sizeof(*late));
 
-        uint32_t m = n_main(series), end = series->n_times;
+        for (uint32_t m = n_main(series); n_late > 0;) { /* from behind: nothing is overwritten before it was moved */
+                BgSecond at = late[--n_late];
+                uint32_t i = count_to(series->times, m, at);
 
-        while (n_late) { /* from behind: nothing is overwritten before it was moved */
-                if (m && series->times[m - 1] > late[n_late - 1])
-                        series->times[--end] = series->times[--m];
-                else
-                        series->times[--end] = late[--n_late];
+                memmove(series->times + i + n_late + 1, series->times + i, (size_t)(m - i) * sizeof(*series->times));
+                series->times[i + n_late] = at;
+                m = i;
         }
         free(late);
         series->n_late = 0;
