@@ -63,7 +63,7 @@ static void *worker(void *data)
                 task->done = true;
                 pthread_cond_signal(&workers->finished);
                 if (workers->done) {
-                        /* from here on the task may be gone: only the workers is touched */
+                        /* from here on the task may be gone: nothing of it is touched */
                         pthread_mutex_unlock(&workers->mutex);
                         workers->done(workers->data);
                         pthread_mutex_lock(&workers->mutex);
