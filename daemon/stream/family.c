@@ -224,7 +224,7 @@ int family_retell(BgRegistry *registry, BgDossier *dossier)
 {
         size_t n_old = dossier->n_shares, n_max = bg_dossier_places_max(dossier), n_new;
         BgShare *old, *new;
-        int r = reserve_scratch(registry, n_max > n_old ? n_max : n_old);
+        int r = reserve_scratch(registry, (n_max > n_old ? n_max : n_old) + 1);
 
         if (r)
                 return r;
