@@ -26,6 +26,15 @@ typedef struct BgForecastPoint {
         double q[BG_QUANTILE_N]; /* integers in value, >= count, rising with the level */
 } BgForecastPoint;
 
+/** What widens a forecast beyond the process itself. All zero but the two caps: the process with known parameters' law. */
+typedef struct BgForecastSpec {
+        double burst;           /* relative variance of one-off bursts; default 0.3 */
+        double noise_per_month; /* relative variance of drifting parameters, per 30.4375 d of horizon; default 0.03 */
+        double spread_max;      /* cap of the relative variance from the parameters' spread; default 4 */
+        double exposure_max;    /* cap of d: growth by e^8 within one horizon is the extrapolation of a fit, not a forecast; 8 */
+} BgForecastSpec;
+BgForecastSpec bg_forecast_spec_default(void);
+
 /**
  * bg_forecast() - forecast at several horizons
  * @count:        n = N(T) >= 0
@@ -37,6 +46,9 @@ typedef struct BgForecastPoint {
  */
 void bg_forecast(BgForecastPoint *points, const BgFit *fit, double count, double age_days, const double *horizons,
                  size_t n_horizons);
+/** The same under another spec. */
+void bg_forecast_with(BgForecastPoint *points, const BgForecastSpec *spec, const BgFit *fit, double count, double age_days,
+                      const double *horizons, size_t n_horizons);
 
 /** Expected new children in (from, to] days of age given n counted at from: (n + m)(e^d - 1). >= 0, finite. */
 double bg_forecast_increment(const BgFit *fit, double count, double from_days, double to_days);

@@ -20,6 +20,8 @@ typedef struct BgGrowth {
         double m;      /* initial attractiveness */
 } BgGrowth;
 
+#define BG_GROWTH_LN_MAX 13.815510557964274 /* ln 1e6: |ln lambda| and |ln sigma| stay within it while fitting */
+#define BG_GROWTH_MU_MAX 100.0
 #define BG_GROWTH_COUNT_MAX 1e15 /* counts saturate here: beyond any hub, still exact in a double */
 
 /** Order of the fitted coordinates theta everywhere in this room: all three range over the whole line. */
@@ -27,6 +29,7 @@ enum { BG_THETA_LN_LAMBDA, BG_THETA_MU, BG_THETA_LN_SIGMA, BG_THETA_N };
 /** Packed symmetric 3x3: (0,0) (1,0) (1,1) (2,0) (2,1) (2,2). */
 enum { BG_SYM_N = 6 };
 
+/** theta outside the ranges is moved to their nearest end. */
 BgGrowth bg_growth_from_theta(const double theta[BG_THETA_N], double m);
 
 /** F(t): share of the ultimate log-growth reached at an age. [0, 1]. */
