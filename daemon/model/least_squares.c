@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <gsl/gsl_blas.h>
 #include <gsl/gsl_multifit_nlinear.h>
-#include <gsl/gsl_sf_erf.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -30,7 +28,8 @@
 #define LN_SIGMA_MIN -3.5
 #define CANDIDATES_MAX 6
 #define LOOK_ITERATIONS 40
-#define ALONG_Z_MAX 1e5
+#define ALONG_Z_MIN -1e5
+#define ALONG_Z_MAX 5.0
 #define EXPONENT_MAX 60.0
 #define PRECISION_MIN 1e-4      /* added to the information, so that the spread of what the data do not say is 100 and not infinite */
 
@@ -60,7 +59,24 @@ typedef struct Minimum {
         double theta[BG_THETA_N];
         double sse;
         bool held, converged;
+        bool first; /* from the first start: the previous fit, when warm */
 } Minimum;
+
+/* ln P(Z < z) and the hazard density / P(Z < z), z <= ALONG_Z_MAX: far down by the continued fraction of Mills' ratio. */
+static double ln_share(double z, double *hazardp) {
+        double ratio = 0;
+
+        if (z > -5) {
+                double share = 0.5 * erfc(-z * CURVE_SQRT1_2);
+
+                *hazardp = CURVE_INV_SQRT_2PI * exp(-0.5 * z * z) / share;
+                return log(share);
+        }
+        for (int i = 60; i > 0; i--)
+                ratio = i / (-z + ratio);
+        *hazardp = -z + ratio;
+        return -0.5 * z * z + log(CURVE_INV_SQRT_2PI / *hazardp);
+}
 
 static double expected_at(const BgGrowth *g, const CurveEdge *e, double *slopep) {
         double exponent = g->lambda * curve_share(e);
@@ -82,13 +98,17 @@ static double sse_at(const Problem *p, const double theta[BG_THETA_N]) {
         return sum;
 }
 
+static double along_z(double z) {
+        return fmin(fmax(z, ALONG_Z_MIN), ALONG_Z_MAX);
+}
+
 static void theta_of(const Problem *p, const gsl_vector *x, double theta[BG_THETA_N]) {
-        double a = gsl_vector_get(x, 0), b = gsl_vector_get(x, 1), z;
+        double a = gsl_vector_get(x, 0), b = gsl_vector_get(x, 1), z, hazard;
 
         if (p->way == WAY_ALONG) {
-                z = fmin(fmax(gsl_vector_get(x, 2), -ALONG_Z_MAX), ALONG_Z_MAX);
-                theta[BG_THETA_LN_LAMBDA] = a - gsl_sf_log_erfc(-z * CURVE_SQRT1_2) + M_LN2;
-                theta[BG_THETA_LN_SIGMA] = log(gsl_sf_hazard(-z)) - b;
+                z = along_z(gsl_vector_get(x, 2));
+                theta[BG_THETA_LN_LAMBDA] = a - ln_share(z, &hazard);
+                theta[BG_THETA_LN_SIGMA] = log(hazard) - b;
                 theta[BG_THETA_MU] = p->ln_ages[p->n_bins - 1] - z * exp(fmin(theta[BG_THETA_LN_SIGMA], BG_GROWTH_LN_SIGMA_MAX));
         } else {
                 theta[BG_THETA_LN_LAMBDA] = a;
@@ -98,15 +118,15 @@ static void theta_of(const Problem *p, const gsl_vector *x, double theta[BG_THET
 }
 
 static void vector_of(const Problem *p, const double theta[BG_THETA_N], double x[3]) {
-        double sigma = exp(theta[BG_THETA_LN_SIGMA]), z = (p->ln_ages[p->n_bins - 1] - theta[BG_THETA_MU]) / sigma;
+        double z = (p->ln_ages[p->n_bins - 1] - theta[BG_THETA_MU]) * exp(-theta[BG_THETA_LN_SIGMA]), hazard;
 
         x[0] = theta[BG_THETA_LN_LAMBDA];
         x[1] = theta[BG_THETA_LN_SIGMA];
         x[2] = theta[BG_THETA_MU];
         if (p->way == WAY_ALONG) {
-                x[0] += gsl_sf_log_erfc(-z * CURVE_SQRT1_2) - M_LN2;
-                x[1] = log(gsl_sf_hazard(-z)) - x[1];
-                x[2] = z;
+                x[2] = along_z(z);
+                x[0] += ln_share(x[2], &hazard);
+                x[1] = log(hazard) - x[1];
         }
 }
 
@@ -135,8 +155,8 @@ static int jacobian(const gsl_vector *x, void *userdata, gsl_matrix *a) {
         theta_of(p, x, theta);
         g = bg_growth_from_theta(theta, p->m);
         if (p->way == WAY_ALONG) {
-                z = gsl_vector_get(x, 2);
-                hazard = gsl_sf_hazard(-z);
+                z = along_z(gsl_vector_get(x, 2));
+                ln_share(z, &hazard);
         }
         gsl_matrix_set_zero(a);
         for (size_t j = 0; j < p->n_bins; j++) {
@@ -362,25 +382,29 @@ static Minimum polish(Problem *p, Minimum best) {
                 }
                 if (!(next.sse <= best.sse))
                         break;
+                next.first = best.first;
                 best = next;
         }
         return best;
 }
 
-static Minimum search(Problem *p) {
+/* A cold search follows every candidate, a warm one those that lie lower than where the previous fit led. */
+static Minimum search(Problem *p, const BgFit *previous) {
         Candidate inside[CANDIDATES_MAX], bound[CANDIDATES_MAX], step;
         double paper[BG_THETA_N] = {log(0.5), p->mu_min + 2, log(0.5)};
-        Minimum best = descend_within(p, paper, LOOK_ITERATIONS), other;
+        Minimum best = descend_within(p, previous ? previous->theta : paper, LOOK_ITERATIONS), other;
+        double below = previous ? best.sse : INFINITY;
 
+        best.first = true;
         for (size_t i = 0; i < CANDIDATES_MAX; i++)
                 inside[i].sse = bound[i].sse = INFINITY;
         scan_inside(p, inside);
         scan_bound(p, bound);
-        for (size_t i = 0; i < CANDIDATES_MAX && isfinite(inside[i].sse); i++) {
+        for (size_t i = 0; i < CANDIDATES_MAX && inside[i].sse < below; i++) {
                 other = descend_within(p, inside[i].theta, LOOK_ITERATIONS);
                 keep_better(&best, &other);
         }
-        for (size_t i = 0; i < CANDIDATES_MAX && isfinite(bound[i].sse); i++) {
+        for (size_t i = 0; i < CANDIDATES_MAX && bound[i].sse < below; i++) {
                 other = descend_held(p, bound[i].theta, LOOK_ITERATIONS);
                 keep_better(&best, &other);
         }
@@ -438,8 +462,8 @@ void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *his
                 best = (Minimum){.theta = {BG_GROWTH_LN_LAMBDA_ZERO, p.mu_min + 2, log(0.5)}};
                 fit->status = BG_FIT_NO_DATA;
         } else {
-                best = start ? descend_within(&p, start->theta, p.iterations_max) : search(&p);
-                fit->warm = start != NULL;
+                best = search(&p, start);
+                fit->warm = start && best.first;
                 fit->status = !best.converged ? BG_FIT_LIMIT : best.held ? BG_FIT_BOUND : BG_FIT_OK;
         }
         if (fit->status != BG_FIT_NONFINITE) {
