@@ -52,6 +52,8 @@ typedef struct BgChildRun {
 
 void bg_children_deinit(BgChildren *children); /* the zero value is an empty table */
 
+/** Tell the processor that this child will be looked for: its line of the table is then there when it is needed. */
+void bg_children_prefetch(const BgChildren *children, uint64_t hash);
 BgChildRun bg_children_find(BgChildren *children, uint64_t hash);
 BgPlaceKey bg_child_run_key(const BgChildRun *run, uint32_t i);
 uint32_t bg_child_run_second(const BgChildRun *run, uint32_t i);
@@ -64,8 +66,8 @@ void bg_children_erase(BgChildren *children, BgChildRun run);
 
 /**
  * bg_children_merge_models() - let every child of one model be one of another
- * @both: called for each child that was counted in both, with the later second: a count that has to go.   0 or -ENOMEM, which ends it.
- * Cost: one pass over the whole table, about 2 ns an entry.
+ * @both: called for each child that was counted in both, with the later second: a count that has to go. Its error ends it.
+ * Return: 0, or what `both` returned.    Cost: one pass over the whole table, about 2 ns an entry.
  */
 int bg_children_merge_models(BgChildren *children, BgModelId absorbed, BgModelId survivor,
                              int (*both)(void *data, unsigned relation, BgSecond later), void *data);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life --------------------------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
 int bg_registry_new(BgRegistry **registryp, const BgRegistrySpec *spec)
 {
@@ -63,7 +63,7 @@ int registry_reserve(void *arrayp, size_t *capp, size_t n, size_t item_size)
         return 0;
 }
 
-/* ---- models and series -------------------------------------------------------------------------------------------------------- */
+/* ---- models and series ----------------------------------------------------------------------------------------------------- */
 
 int registry_ensure_model(BgRegistry *registry, BgNameRef name, BgModelId *modelp)
 {
@@ -80,7 +80,9 @@ int registry_ensure_model(BgRegistry *registry, BgNameRef name, BgModelId *model
 
         BgStr text = bg_names_text(&registry->names, bg_names_display(&registry->names, name));
 
-        *model = (BgModel){ .name = text.data, .name_len = (uint16_t)text.len, .release_basis = BG_RELEASE_GUESSED,
+        *model = (BgModel){ .name = text.data,
+                            .name_len = (uint16_t)text.len,
+                            .release_basis = BG_RELEASE_GUESSED,
                             .merged_into = BG_MODEL_NONE };
         for (unsigned i = 0; i < BG_RELATION_N; i++)
                 model->series[i] = BG_SERIES_NONE;
@@ -109,7 +111,8 @@ int registry_ensure_series(BgRegistry *registry, BgModelId model, unsigned relat
 
 BgModelId registry_resolve(const BgRegistry *registry, BgModelId model)
 {
-        for (const BgModel *m = registry_model(registry, model); m->merged_into != BG_MODEL_NONE; m = registry_model(registry, model))
+        for (const BgModel *m = registry_model(registry, model); m->merged_into != BG_MODEL_NONE;
+             m = registry_model(registry, model))
                 model = m->merged_into;
         return model;
 }
@@ -130,7 +133,7 @@ bool registry_names_full(const BgRegistry *registry, const BgStr *texts, size_t 
         return registry->names.n + n_new > registry->spec.models_max;
 }
 
-/* ---- what an apply did -------------------------------------------------------------------------------------------------------- */
+/* ---- what an apply did ----------------------------------------------------------------------------------------------------- */
 
 BgSeriesChange *registry_note(BgRegistry *registry, BgSeriesId series)
 {
@@ -173,7 +176,10 @@ static void report(BgRegistry *registry)
 }
 
 /* Age 0 cannot be second 0: that is taken for "nothing known". */
-static BgSecond release_second(BgSecond second) { return second ? second : 1; }
+static BgSecond release_second(BgSecond second)
+{
+        return second ? second : 1;
+}
 
 int registry_guess_release(BgRegistry *registry, BgModelId id)
 {
@@ -184,7 +190,8 @@ int registry_guess_release(BgRegistry *registry, BgModelId id)
         if (model->release_basis != BG_RELEASE_GUESSED)
                 return 0;
         for (unsigned i = 0; i < BG_RELATION_N; i++)
-                if (model->series[i] != BG_SERIES_NONE && bg_series_span(registry_series(registry, model->series[i]), &first, &last)) {
+                if (model->series[i] != BG_SERIES_NONE &&
+                    bg_series_span(registry_series(registry, model->series[i]), &first, &last)) {
                         any = true;
                         earliest = first < earliest ? first : earliest;
                 }
@@ -197,7 +204,7 @@ int registry_guess_release(BgRegistry *registry, BgModelId id)
         return registry_note_model(registry, id, true, false);
 }
 
-/* ---- edits -------------------------------------------------------------------------------------------------------------------- */
+/* ---- edits ----------------------------------------------------------------------------------------------------------------- */
 
 int registry_edit(BgRegistry *registry, BgSeriesId series, BgSecond at, bool gone)
 {
@@ -267,7 +274,7 @@ int registry_commit(BgRegistry *registry, BgStr child)
         return r;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------------------------------- */
 
 static int reject(BgReject *reasonp, BgReject reason)
 {
@@ -332,23 +339,34 @@ static int add_regular(BgRegistry *registry, const BgEvent *event, BgModelId mod
 static int apply_add(BgRegistry *registry, const BgEvent *event, BgReject *reasonp)
 {
         uint64_t hash = bg_names_hash(&registry->names, event->child);
-        BgChildRun run = bg_children_find(&registry->children, hash);
-        BgModelId model;
+        BgModelId model = BG_MODEL_NONE;
         BgNameRef name;
-        int added, hinted, r;
+        BgChildRun run;
+        int added, hinted, r = 0;
 
         if (bg_str_equal(event->model, event->child))
                 return reject(reasonp, BG_REJECT_SELF);
         if (registry_names_full(registry, &event->model, 1))
                 return reject(reasonp, BG_REJECT_LIMIT);
 
+        /* The time goes into waiting for memory: one wait for the child is enough while the model is looked up. */
+        bg_children_prefetch(&registry->children, hash);
+        name = bg_names_find(&registry->names, event->model);
+        if (name != BG_NAME_NONE)
+                model = bg_names_model(&registry->names, name);
+        if (model != BG_MODEL_NONE && registry_model(registry, model)->series[event->relation] != BG_SERIES_NONE)
+                __builtin_prefetch(registry_series(registry, registry_model(registry, model)->series[event->relation]));
+        run = bg_children_find(&registry->children, hash);
+
         if (run.n == BG_CHILD_RUN_MAX || (run.n && bg_child_run_key(&run, 0) == BG_CHILD_DOSSIER)) {
                 added = family_add(registry, event, reasonp);
                 if (added < 0 || added == BG_REGISTRY_E_REJECTED)
                         return added;
-                r = intern_model(registry, event->model, &name, &model);
+                if (model == BG_MODEL_NONE)
+                        r = intern_model(registry, event->model, &name, &model);
         } else {
-                r = intern_model(registry, event->model, &name, &model);
+                if (model == BG_MODEL_NONE)
+                        r = intern_model(registry, event->model, &name, &model);
                 added = r ? r : add_regular(registry, event, model, hash, run);
         }
         if (r || added < 0)
@@ -454,7 +472,7 @@ int bg_registry_apply(BgRegistry *registry, const BgEvent *event, BgReject *reas
         return r;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
 size_t bg_registry_n_models(const BgRegistry *registry)
 {
@@ -473,10 +491,11 @@ int64_t bg_registry_n_children(const BgRegistry *registry)
 
 size_t bg_registry_memory(const BgRegistry *registry)
 {
-        return sizeof(*registry) + bg_names_memory(&registry->names) + registry->children.memory + bg_chunks_memory(&registry->models) +
-               bg_chunks_memory(&registry->series) + bg_chunks_memory(&registry->dossiers) + registry->series_held +
-               registry->dossiers_held + registry->cap_edits * sizeof(BgEdit) + registry->cap_noted * sizeof(BgNoted) +
-               registry->cap_seconds * sizeof(BgSecond) + registry->cap_places * (sizeof(BgPlace) + 2 * sizeof(BgShare));
+        return sizeof(*registry) + bg_names_memory(&registry->names) + registry->children.memory +
+               bg_chunks_memory(&registry->models) + bg_chunks_memory(&registry->series) + bg_chunks_memory(&registry->dossiers) +
+               registry->series_held + registry->dossiers_held + registry->cap_edits * sizeof(BgEdit) +
+               registry->cap_noted * sizeof(BgNoted) + registry->cap_seconds * sizeof(BgSecond) +
+               registry->cap_places * (sizeof(BgPlace) + 2 * sizeof(BgShare));
 }
 
 const BgModel *bg_registry_model(const BgRegistry *registry, BgModelId id)
