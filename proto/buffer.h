@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC visibility push(default) /* part of libburgeon's interface */
+
 /** A growing run of bytes. The zero value is empty and valid. Cost of an append: amortised O(n). */
 typedef struct BgBuffer {
         char *data;
@@ -31,5 +33,7 @@ void *bg_arena_alloc(BgArena *arena, size_t n_items, size_t item_size);
 char *bg_arena_copy(BgArena *arena, const char *data, size_t len); /* NUL-terminated copy, or NULL */
 void bg_arena_clear(BgArena *arena);
 void bg_arena_deinit(BgArena *arena);
+
+#pragma GCC visibility pop
 
 #endif

@@ -18,6 +18,8 @@
 #include "proto/buffer.h"
 #include "proto/messages.def"
 
+#pragma GCC visibility push(default) /* part of libburgeon's interface */
+
 #define BG_PROTO_VERSION 1
 
 /** Text with a length, not NUL-terminated; {NULL, 0} is the empty string and means "absent". */
@@ -84,6 +86,7 @@ typedef struct BgEvent {
         BgEventType type;
         BgReject reject;     /* unpacking: why this event was refused; NONE otherwise */
         char reject_key[16]; /* the key at fault, "" = the event as a whole */
+        BgStr refused;       /* of a refused event: its bytes as they came, for a dead letter (bg_proto_bytes_to_json) */
         BgStr model;
         BgStr child;
         BgStr from_name;
@@ -160,7 +163,9 @@ int bg_proto_check(const void *bytes, size_t n_bytes, const BgProtoLimits *limit
  * A batch is taken apart event by event: an event that is wrong gets type NONE and its reason, the batch still succeeds.
  * Absent optional members get their "absent" value (messages.def); an absent or nil F64 is NaN.
  *
- * Return: 0, BG_PROTO_E_MALFORMED with *error set, or -ENOMEM.
+ * `bg_proto_event` alone: a wrong event is BG_PROTO_E_MALFORMED too, and its `reject` and `reject_key` are set.
+ *
+ * Return: 0, BG_PROTO_E_MALFORMED with *error set (error may be NULL), or -ENOMEM.
  */
 int bg_proto_unpack(const BgProtoType *type, const void *bytes, size_t n_bytes, BgArena *arena, void *message,
                     BgProtoError *error);
@@ -168,14 +173,22 @@ int bg_proto_unpack(const BgProtoType *type, const void *bytes, size_t n_bytes, 
 /**
  * bg_proto_pack() - append one message as msgpack
  *
- * NaN and infinities become nil; members out of range are a bug of the caller (assert).
+ * NaN and infinities become nil. F64 saturates at its range, since a score may leave it without anybody's mistake; other members
+ * out of range are a bug of the caller (assert), as is an ENUM that must be there and is 0 with an empty word. A refused event
+ * (type NONE) becomes an empty map.
+ *
  * Return: 0 or -ENOMEM.
  */
 int bg_proto_pack(const BgProtoType *type, const void *message, BgBuffer *out);
 
 /** The same as one line of JSON (no newline): same keys as the wire. Times named in messages.def stay integers. 0 or -ENOMEM. */
 int bg_proto_to_json(const BgProtoType *type, const void *message, BgBuffer *out);
-/** JSON text to message, same rules as bg_proto_unpack(). Times may also be RFC 3339 text. `bg_proto_event`: one event. */
+/** The raw bytes of event number `index` of a packed batch, for a dead letter. 0, -ENOENT, or -EINVAL when it is no batch. */
+int bg_proto_event_bytes(const void *bytes, size_t n_bytes, size_t index, BgStr *eventp);
+/** Any msgpack value as one line of JSON (bytes that are no text: \ufffd). 0, BG_PROTO_E_MALFORMED, or -ENOMEM. */
+int bg_proto_bytes_to_json(const void *bytes, size_t n_bytes, BgBuffer *out);
+
+/** JSON text to message (in proto_json_dep), same rules as bg_proto_unpack(). Times may also be RFC 3339 text. `bg_proto_event`: one event. */
 int bg_proto_from_json(const BgProtoType *type, const char *text, size_t len, BgArena *arena, void *message, BgProtoError *error);
 
 /** A message of type `type` with every member at its "absent" value (F64: NaN, ENUM: 0, ..) and v = 1. */
@@ -198,5 +211,7 @@ int bg_proto_topic(BgBuffer *out, const char *kind, BgStr name);
 size_t bg_time_format(int64_t us, char text[BG_TIME_TEXT_MAX]);
 /** RFC 3339 (`Z` or an offset; date alone = midnight; fraction to microseconds) to microseconds. 0, or -EINVAL. */
 int bg_time_parse(int64_t *usp, BgStr text);
+
+#pragma GCC visibility pop
 
 #endif

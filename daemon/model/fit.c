@@ -2,6 +2,7 @@
 #include "daemon/model/fit.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "daemon/model/estimator.h"
 #include "daemon/model/sym3.h"
@@ -97,6 +98,7 @@ static void fit_set_prior(BgFit *fit, const BgPrior *prior) {
                 fit->theta[i] = prior->mean[i];
         bg_sym3_cholesky(factor, prior->precision);
         bg_sym3_invert(fit->spread, factor);
+        memcpy(fit->laplace, fit->spread, sizeof(fit->laplace));
         fit->objective = 0;
         fit->warm = false;
 }

@@ -12,7 +12,8 @@
  *
  * likelihood     maximum a posteriori of the binned reinforced process (negative binomial in every bin, exact for any edges),
  *                quasi-likelihood with one over-dispersion per series, Gaussian prior on theta = (ln lambda, mu, ln sigma);
- *                Levenberg-Marquardt on the Fisher information. The spread is Laplace's: V = Hessian^-1.
+ *                Levenberg-Marquardt on the Fisher information. The spread is Laplace's, V = Hessian^-1, widened
+ *                by the posterior's skewness.
  * least-squares  the paper's: unweighted, on the cumulative counts at the bin ends, bounds lambda, mu, sigma >= 0 (mu in the
  *                caller's time unit), gsl_multifit_nlinear with the analytic Jacobian, multi-start when cold.
  *
@@ -61,7 +62,8 @@ const char *bg_fit_status_name(BgFitStatus status);
 /** Result. Invariant: theta and spread are finite and spread is positive definite, whatever the status. */
 typedef struct BgFit {
         double theta[BG_THETA_N];   /* mu in ln days for both estimators */
-        double spread[BG_SYM_N];    /* covariance of theta, packed */
+        double spread[BG_SYM_N];    /* covariance of theta about the mode, packed: Laplace's and the way to the posterior's centre */
+        double laplace[BG_SYM_N];   /* inverse Hessian alone: what delta methods and the shared prior start from */
         double m;
         double dispersion;          /* phi that was used; 1 for least squares */
         double objective;           /* minimised: negative log posterior / sum of squares */

@@ -474,6 +474,7 @@ void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *his
                 fit->objective = best.sse;
                 fit->iterations = p.iterations;
                 spread_of(fit->spread, &p, &best);
+                memcpy(fit->laplace, fit->spread, sizeof(fit->laplace));
         }
         problem_deinit(&p);
 }

@@ -154,12 +154,13 @@ static bool search_from(Search *s, const double theta[BG_THETA_N]) {
  * over the posterior is zero about its centre; so -V times the average about the mode, by the cubature rule of six points at sqrt(3)
  * standard deviations, is the way from the mode to the centre, and its square belongs to the second moment: 90 %.
  */
-static bool spread_about(double spread[BG_SYM_N], const Likelihood *l, const LikelihoodPoint *mode) {
+static bool spread_about(double spread[BG_SYM_N], double laplace[BG_SYM_N], const Likelihood *l, const LikelihoodPoint *mode) {
         double factor[BG_SYM_N], root[BG_SYM_N], shift = 0, mean[3] = {}, centre[3], square, weight;
 
         if (!factor_shifted(factor, mode, l->prior, &shift))
                 return false;
         bg_sym3_invert(spread, factor);
+        memcpy(laplace, spread, BG_SYM_N * sizeof(*laplace));
         if (!bg_sym3_cholesky(root, spread))
                 return false;
         for (int point = 0; point < 6; point++) {
@@ -213,7 +214,7 @@ void bg_likelihood_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *histor
         } else if (s.status != BG_FIT_OK)
                 search_from(&s, spec->prior.mean);
         fit->iterations = s.iterations;
-        if (s.status == BG_FIT_NONE || !spread_about(fit->spread, &l, &s.best)) {
+        if (s.status == BG_FIT_NONE || !spread_about(fit->spread, fit->laplace, &l, &s.best)) {
                 fit->status = BG_FIT_NONFINITE;
                 return;
         }

@@ -2,6 +2,7 @@
 #ifndef BURGEON_STREAM_CORE_H
 #define BURGEON_STREAM_CORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,14 +23,20 @@
 
 #define BG_CORE_HORIZONS_MAX 16
 
+/** process: quantiles of the negative binomial of one series' own fit. pooled: that fit under the learned prior, pooled with
+ *  simple trends, widths and quantiles calibrated online (model/pool.h). */
+typedef enum BgForecaster { BG_FORECASTER_POOLED, BG_FORECASTER_PROCESS } BgForecaster;
+
 typedef struct BgCoreSpec {
-        BgFitSpec fit;
+        BgFitSpec fit;             /* its prior is where a learned prior starts from */
+        BgForecaster forecaster;   /* default pooled */
         double horizons[BG_CORE_HORIZONS_MAX]; /* days, rising; default 7 30 90 180 365 */
         size_t n_horizons;
         int64_t refresh_us;        /* a forecast with data is renewed after so long without an event; default 1 day */
         int64_t stale_after_us;    /* no batch and no `alive` for so long: status stale_input; 0 = never (replay) */
         unsigned audit_every;      /* every so-manieth warm refit of a series is checked against a cold one; default 16; 0 = never */
         double surge_threshold;    /* nats; 0 = no detection; default 9.25 */
+        bool publish_bursts;       /* incidents of few uploaders are told too, as kind burst; default no */
         uint32_t models_max;
 } BgCoreSpec;
 BgCoreSpec bg_core_spec_default(void);
@@ -105,6 +112,15 @@ void bg_core_heartbeat(const BgCore *core, BgHeartbeat *heartbeat, int64_t now);
 /** Last published values below a topic prefix, e.g. "forecast/org/" or "": calls back with each; ends on non-zero. */
 int bg_core_each_last(BgCore *core, BgStr topic_prefix, int (*each)(void *data, const BgForecast *forecast, const BgSurge *surge),
                       void *data);
+#define BG_CORE_E_MORE 3
+/**
+ * bg_core_step_last() - bg_core_each_last() in steps that do not hold up the loop
+ * @cursorp: 0 to begin; where the next step goes on. Series that come up between two steps are seen, or were published since.
+ * @n_max:   series looked at in this step; a prefix that names one model is done in one
+ * Return: 0 when all were seen, BG_CORE_E_MORE, or what `each` returned to end it.
+ */
+int bg_core_step_last(BgCore *core, BgStr topic_prefix, uint32_t *cursorp, size_t n_max,
+                      int (*each)(void *data, const BgForecast *forecast, const BgSurge *surge), void *data);
 /** How many bg_core_each_last() would report, counting stops at `max`. */
 size_t bg_core_count_last(BgCore *core, BgStr topic_prefix, size_t max);
 

@@ -12,8 +12,12 @@
  * What survives: the log of events, the cursors of the sources, the refused events, and the state of each series.
  *
  * The log is the truth: the registry is rebuilt by applying it in order. Everything appended between two commits becomes
- * durable together or not at all. A writer thread owns the SQLite connection (WAL, append-only rows, no unique index on
- * children); the caller's thread only copies into the open group. One file, readable with `sqlite3`; views for people.
+ * durable together or not at all: kill it at any time, and a whole number of groups is there, in order. A writer thread owns the
+ * SQLite connection (WAL, append-only rows, no unique index on children); the caller's thread only copies into the open group.
+ * One file, readable with `sqlite3` while the daemon runs; views for people (event_text, source_text, series_text,
+ * rejected_text).
+ *
+ * All functions belong to one thread, but for those that BgStoreDone may call. Memory: about 60 B a model, and what is pending.
  */
 
 typedef struct BgStore BgStore;
@@ -30,23 +34,33 @@ typedef struct BgStoreSpec {
 
 typedef struct BgStoreReceipt {
         bool created;
-        int64_t n_events;   /* rows in the log */
-        int64_t last_log;   /* highest row */
-        int64_t epoch;      /* of this run: one more than the last run's */
-        bool clean;         /* the last run closed it */
+        int64_t n_events; /* rows in the log */
+        int64_t last_log; /* highest row */
+        int64_t epoch;    /* of this run: one more than the last run's */
+        bool clean;       /* the last run closed it */
         unsigned char hash_key[16];
 } BgStoreReceipt;
 
 #define BG_STORE_E_UNUSABLE 1 /* not ours, a newer format, damaged, locked by another daemon: `why` says what and what to do */
 
-/** Open, take the lock (one daemon a file), check, and start the writer. 0, BG_STORE_E_UNUSABLE, or negative errno. */
+/**
+ * bg_store_open() - open, take the lock (one daemon a file), check, and start the writer
+ *
+ * The epoch is counted on and the file marked unclean until bg_store_close(). After an unclean end every page is checked
+ * (about 2 s per 10^7 events in the page cache). A file that is refused is left as it was.
+ *
+ * Return: 0, BG_STORE_E_UNUSABLE with `why` set, or a negative errno (no memory, no thread).
+ */
 int bg_store_open(BgStore **storep, const BgStoreSpec *spec, BgStoreReceipt *receipt, char *why, size_t why_size);
 /** Commits what is pending, marks a clean close, joins the writer. NULL is fine. Return: 0, or why the last commit failed. */
 int bg_store_close(BgStore *store);
 
-/* ---- reading back, before the first append ------------------------------------------------------------------------------------ */
+/* ---- reading back: what was committed; from the caller's thread, which waits for the writer; `each` must not commit -------- */
 
-/** Every event of the log, oldest first; strings live until the callback returns. A non-zero return of `each` ends it. */
+/**
+ * Every event of the log, oldest first, numbered 1, 2, 3 ..; strings live until the callback returns. A non-zero return of `each`
+ * ends it and is returned. -EBADMSG: the file is damaged, or a person wrote a row that cannot be; bg_store_error() tells which.
+ */
 int bg_store_read_log(BgStore *store, int (*each)(void *data, int64_t log, const BgEvent *event), void *data);
 
 typedef struct BgStoreSource {
@@ -57,7 +71,8 @@ typedef struct BgStoreSource {
 } BgStoreSource;
 int bg_store_read_sources(BgStore *store, int (*each)(void *data, const BgStoreSource *source), void *data);
 
-/** The state of one series: parameters to warm-start from and the last issued forecast as it went over the wire. */
+/** The state of one series: parameters to warm-start from and the last issued forecast as it went over the wire. NaN is kept.
+ *  A renamed series is there under both names: the higher rev is the newer. */
 typedef struct BgStoreSeries {
         BgStr model;
         BgRelation relation;
@@ -72,23 +87,42 @@ typedef struct BgStoreSeries {
 } BgStoreSeries;
 int bg_store_read_series(BgStore *store, int (*each)(void *data, const BgStoreSeries *series), void *data);
 
-/* ---- appending to the open group (copies; no I/O) ----------------------------------------------------------------------------- */
+/* ---- appending to the open group (copies; no I/O) -------------------------------------------------------------------------- */
+/* All return 0, -ENOMEM with the group as it was, or the error of a store that has failed (below). */
 
+/** `event` is valid (messages.def). Its time of arrival is kept to the second. */
 int bg_store_append(BgStore *store, const BgEvent *event, int64_t received_at);
-/** Dead letter: `event` as JSON text. */
+/** Dead letter: `event` as JSON text, of which 4 KiB are kept. The newest 100,000 dead letters are kept. */
 int bg_store_append_rejected(BgStore *store, BgStr source, int64_t seq, int64_t index, BgReject reason, BgStr detail, BgStr event,
                              int64_t received_at);
 int bg_store_put_source(BgStore *store, const BgStoreSource *source);
 int bg_store_put_series(BgStore *store, const BgStoreSeries *series);
 
-size_t bg_store_group_size(const BgStore *store);    /* rows in the open group */
+size_t bg_store_group_size(const BgStore *store);     /* rows in the open group */
 size_t bg_store_groups_pending(const BgStore *store); /* handed over and not yet durable */
 
-typedef void BgStoreDone(void *data, int result); /* on the writer's thread; 0, or a negative errno: nothing of the group is in */
+/**
+ * Called on the writer's thread, in the order of the groups. 0: all of the group is durable. A negative errno: none of it is to
+ * be counted on, nor of any group after it. (Where only the last flush failed, it may be found there after all when the file is
+ * opened again: whole, with its cursors, so that a feed that asks where it was is told the truth.)
+ * May call bg_store_groups_pending() and bg_store_error(), nothing else of the store.
+ */
+typedef void BgStoreDone(void *data, int result);
 
-/** Hand the open group to the writer. Groups become durable in this order. 0 or -ENOMEM. */
+/**
+ * bg_store_commit() - hand the open group to the writer
+ * @done: may be NULL; also called for an empty group, when all before it is durable
+ *
+ * Groups become durable in this order. The first failure (disk full, I/O error) is final: all groups pending are reported as
+ * failed, and everything after returns the same error, until the file is opened again.
+ *
+ * Return: 0, -ENOMEM (the group is still open), or the error of a store that has failed; `done` is called only after 0.
+ */
 int bg_store_commit(BgStore *store, BgStoreDone *done, void *data);
-/** Wait until everything handed over is durable or has failed. */
+/** Wait until everything handed over is durable or has failed, and its callbacks have returned. */
 void bg_store_wait(BgStore *store);
+/** 0, or the first failure of the writer as a negative errno. *whyp (may be NULL): what happened then, or in the last read back
+ * that failed; to be looked at after a failure only, lives as long as the store. */
+int bg_store_error(const BgStore *store, const char **whyp);
 
 #endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/command/command.h"
+
+const BgCommand bg_commands[] = {
+        { "top", "the leaderboard, live",
+          "Examples:\n"
+          "  burgeon top                         live in the terminal; q quits\n"
+          "  burgeon top --sort growth           by new children of the last 30 days\n"
+          "  burgeon top --filter aurora-lab/    one organisation\n"
+          "  burgeon top --plain --count 3       a table, three times, without a terminal\n",
+          "",
+          "Keys: arrows, PgUp, PgDn, Home, End move; Enter details; s sort; / filter by prefix; r reload; q quit.\n"
+          "Columns: the count, what came in the last 7 and 30 days, the forecast for 90 days (median and the interval\n"
+          "that holds it with 80 %), how far to trust it, and new children by week.\n",
+          bg_command_top },
+        { "watch", "updates as they come",
+          "Examples:\n"
+          "  burgeon watch                                    everything\n"
+          "  burgeon watch surge/                             incidents only\n"
+          "  burgeon watch forecast/aurora-lab/ --json        one organisation, as JSON Lines\n"
+          "  burgeon watch forecast/aurora-lab/Polaris-7B/ --count 1   the last forecast of one model\n",
+          "[TOPIC..]",
+          "A topic is a prefix: forecast/, surge/, forecast/ORG/, forecast/ORG/MODEL/. The last value of everything it\n"
+          "matches comes first, then updates. A gap (updates were lost), a stale stream (the daemon is silent) and a new\n"
+          "epoch (the daemon began anew) are said on stderr, with --json on stdout.\n",
+          bg_command_watch },
+        { "list", "models in order of size, growth or forecast",
+          "Examples:\n"
+          "  burgeon list                               the 50 largest\n"
+          "  burgeon list --sort growth --limit 10      who grows most\n"
+          "  burgeon list --prefix aurora-lab/ --json   an organisation, as JSON Lines\n",
+          "", NULL, bg_command_list },
+        { "show", "one model: counts, forecast, parameters in words",
+          "Examples:\n"
+          "  burgeon show meta-llama/Llama-3.1-8B\n"
+          "  burgeon show meta-llama/Llama-3.1-8B --horizons 30,365\n"
+          "  burgeon show meta-llama/Llama-3.1-8B --relation adapter --json\n",
+          "MODEL", NULL, bg_command_show },
+        { "status", "is the daemon well, and how busy",
+          "Examples:\n"
+          "  burgeon status                     health, counts, rates; exit status 69 when there is no daemon\n"
+          "  burgeon status --json              the same as JSON\n",
+          "", NULL, bg_command_status },
+        { "send", "submit events from files, reliably",
+          "Examples:\n"
+          "  burgeon send releases.csv events.csv.gz         count these\n"
+          "  zcat dump.jsonl.gz | burgeon send -             from a pipe\n"
+          "  burgeon send --rate 5000 --source nightly e.csv at most 5,000 events a second\n",
+          "FILE.. | -",
+          "Files are CSV with a header (model,child,created_at[,relation]; model,from,to,count[,relation];\n"
+          "model[,org],released_at; `base` is read as `model`) or JSON Lines of events, plain or gzip. Every batch is\n"
+          "acknowledged when it is durable, and sent again when no answer comes; sending a file twice is safe.\n"
+          "Exit status 65 when a line or an event was rejected (not with --lenient), 69 when no daemon answers.\n",
+          bg_command_send },
+        { "replay", "send history in time order, at a chosen speed",
+          "Examples:\n"
+          "  burgeon replay eco/releases.csv eco/events.csv               30 days a second\n"
+          "  burgeon replay --speed 365 eco/releases.csv eco/events.csv   a year a second\n"
+          "  burgeon replay --speed max events.csv.gz                     as fast as it is taken\n",
+          "FILE.. | -",
+          "The files are merged in time order (read into memory when one is not in order) and their time is played\n"
+          "back. A clock mark a day says that all until then was sent, so that silence counts as silence. Files and exit\n"
+          "status: see burgeon send --help.\n",
+          bg_command_replay },
+        { "simulate", "write a simulated hub and its truth",
+          "Examples:\n"
+          "  burgeon simulate --out eco                          300 models, two years\n"
+          "  burgeon simulate --out eco --models 2000 --days 1460 --pure --seed 7\n"
+          "  burgeon simulate --out null --models 5000 --null    nothing to detect\n",
+          "",
+          "Writes events.csv, releases.csv, truth.csv (surges, and bursts of one uploader or a team as decoys: model, kind,\n"
+          "onset, end, factor, rate a day at the onset, evidence in nats) and params.csv (lambda, mu and sigma in ln days, m,\n"
+          "count). All names are invented.\n",
+          bg_command_simulate },
+        { 0 },
+};

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BURGEON_STREAM_CORE_PRIVATE_H
+#define BURGEON_STREAM_CORE_PRIVATE_H
+
+/* The inside of the core, shared by core.c (in), refit.c (take, run, adopt), incident.c (surges) and query.c (out). */
+
+#include "daemon/stream/core.h"
+#include "daemon/stream/learn.h"
+#include "daemon/stream/registry.h"
+#include "daemon/stream/schedule.h"
+#include "daemon/stream/state.h"
+
+typedef struct BgCoreSource {
+        char name[BG_SOURCE_MAX + 1];
+        int64_t seq;
+        int64_t watermark; /* us */
+        int64_t batch_at;  /* us */
+} BgCoreSource;
+
+/* name, what: the counters of the stream, in `stats` under these names */
+#define BG_CORE_COUNTERS(C) \
+        C(events_accepted) C(events_duplicate) C(events_rejected) C(batches) C(children_added) C(children_removed) C(events_late) \
+        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refreshes) C(surges_opened) \
+        C(surges_updated) C(surges_closed) C(bursts)
+
+typedef struct BgCoreCounters {
+#define BG_C(name) int64_t name;
+        BG_CORE_COUNTERS(BG_C)
+#undef BG_C
+} BgCoreCounters;
+
+typedef struct BgIncidents BgIncidents; /* incident.c */
+
+struct BgCore {
+        BgCoreSpec spec;
+        BgCoreSink sink;
+        BgStore *store;
+        BgRegistry *registry;
+        BgSchedule schedule;
+        BgIncidents *incidents; /* NULL: no detection */
+        BgLearner learner;
+        BgSeriesId *dirty;
+        size_t n_dirty;
+        size_t cap_dirty;
+        BgSeriesId *unsaved;
+        size_t n_unsaved;
+        size_t cap_unsaved;
+        BgCoreSource *sources;
+        size_t n_sources;
+        size_t cap_sources;
+        BgCoreSource *current;  /* source of the event being applied */
+        int64_t epoch;
+        int64_t seq;
+        int64_t started_at;
+        int64_t watermark;      /* us; 0 = none */
+        int64_t newest;         /* us; newest event time */
+        int64_t batch_at;       /* us; when the last batch came, 0 = never */
+        int64_t now;            /* us; of the call being served */
+        bool loading;           /* the log is being applied: nothing is published, stored or detected */
+        bool stale;
+        int failed;             /* a callback could not do its work (-ENOMEM); reported by the next call */
+        BgCoreCounters n;
+};
+
+/** Where a series' clock stands: the watermark in seconds. */
+BgSecond bg_core_as_of(const BgCore *core);
+/** State of a series, made when there is none; NULL without memory. */
+BgSeriesState *bg_core_state(BgCore *core, BgSeries *series);
+int bg_core_mark_dirty(BgCore *core, BgSeriesId id, BgSeries *series);
+int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state);
+
+/**
+ * Count of a series at a time for scoring a forecast: exact for single events; a tally is known only near its ends (an eighth of
+ * its length). Negative: not known.
+ */
+double bg_core_outcome(void *core, BgSeriesId id, BgSecond at);
+
+/** The last fit of a series in the model room's form; status NONE when there was none. */
+BgFit bg_state_fit(const BgSeriesState *state, double m);
+void bg_state_free(BgSeriesState *state);
+
+/** Wire form of an issued forecast; its lists live in `arena`. 0 or -ENOMEM. */
+int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message);
+/** And back, of a stored one. NULL without memory or when it does not fit. */
+BgIssued *bg_issued_from_message(const BgForecast *message);
+
+/* ---- incident.c ---------------------------------------------------------------------------------------------------------------- */
+
+int bg_incidents_new(BgIncidents **incidentsp, BgCore *core, const unsigned char key[16]);
+void bg_incidents_free(BgIncidents *incidents);
+void bg_incidents_series_free(struct BgSeriesSurge *surge);
+/** A child was counted. */
+void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond at, BgStr child);
+/** A refit was adopted: the expectation follows, unless an excursion is being judged against it. */
+void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, double count, BgSecond as_of);
+/** Time passed: incidents that end without an event. */
+void bg_incidents_advance(BgCore *core, BgSecond now);
+BgSecond bg_incidents_next(const BgCore *core);
+bool bg_incidents_open(const BgSeries *series);
+/** Open incidents (and lately closed ones) as messages. */
+int bg_incidents_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply);
+/** Last transition of the open incident of a series; false when there is none. */
+bool bg_incidents_last(BgCore *core, BgSeriesId id, BgSeries *series, BgArena *arena, BgSurge *message);
+int bg_incidents_pack(const BgSeries *series, BgBuffer *out);
+int bg_incidents_unpack(BgCore *core, BgSeriesId id, BgSeries *series, BgStr bytes);
+
+#endif

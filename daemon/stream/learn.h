@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BURGEON_STREAM_LEARN_H
+#define BURGEON_STREAM_LEARN_H
+
+#include <stdio.h>
+
+#include "daemon/model/pool.h"
+#include "daemon/model/prior.h"
+#include "daemon/stream/registry.h"
+
+/*
+ * What is learned across series, and only from the past: the shared prior, the pool's weights and trackers, and the receipts -
+ * how often the published intervals held, and how wide they were.
+ *
+ * Learning happens in steps of one day of the watermark. Within a step every forecast is issued with what was known at its
+ * start; what the step teaches takes effect at the next. Each series gives one training origin a bin (30.4375 d): forecasts that
+ * are renewed more often are not learned from more often.
+ */
+
+/** Receipts of one horizon and stratum: over all outcomes that fell due. */
+typedef struct BgReceipt {
+        double n;
+        double inside[3]; /* of the central 50, 80, 90 % interval, ends included */
+        double wis;       /* sum of the log-scale weighted interval scores */
+} BgReceipt;
+
+enum { BG_LEARN_STRATUM_N = 4 }; /* count at the origin: 0, 1-9, 10-99, 100+ */
+int bg_learn_stratum(double count);
+const char *bg_learn_stratum_name(int stratum);
+
+/** A forecast at a knot's horizon, waiting for its outcome. */
+typedef struct BgPending {
+        BgSeriesId series;
+        BgSecond origin;
+        double count;
+        float u[BG_EXPERT_N];
+        float s;
+        float q[BG_QUANTILE_N]; /* as published: increments over count */
+} BgPending;
+
+typedef struct BgPendingQueue {
+        BgPending *items; /* ring; origins do not fall but for late corrections, which are taken at the head's time */
+        size_t head;
+        size_t n;
+        size_t cap;
+} BgPendingQueue;
+
+typedef struct BgLearner {
+        BgPriorSums sums;
+        BgPrior prior; /* of this step */
+        BgPool pool;
+        BgReceipt receipts[BG_POOL_KNOT_N][BG_LEARN_STRATUM_N];
+        BgPendingQueue pending[BG_POOL_KNOT_N];
+        BgSecond day; /* of the last step: its midnight */
+} BgLearner;
+
+void bg_learner_init(BgLearner *learner);
+void bg_learner_deinit(BgLearner *learner);
+
+/** Remember a training origin at every knot. `opinions` and `points` are those of the knots' horizons. 0 or -ENOMEM. */
+int bg_learner_origin(BgLearner *learner, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
+                      const BgForecastPoint *points);
+
+/** Count of a series at a time, or a negative number: not known (any more). */
+typedef double BgLearnOutcome(void *data, BgSeriesId series, BgSecond at);
+
+/** If `now` has passed midnight: learn from what fell due, and start the next step. Cost: outcomes due. Returns true at a new step. */
+bool bg_learner_step(BgLearner *learner, BgSecond now, BgLearnOutcome *outcome, void *data);
+
+/** Coverage of a horizon and stratum between knots: the nearer knot's in ln h. NULL before there are 20 outcomes. */
+const BgReceipt *bg_learner_receipt(const BgLearner *learner, double horizon_days, double count);
+
+/** All that has to survive a restart as bytes; and back (1: another version's, ignored). */
+int bg_learner_pack(const BgLearner *learner, BgBuffer *out);
+int bg_learner_unpack(BgLearner *learner, BgStr bytes);
+
+#endif
