@@ -16,9 +16,10 @@
  * descent ends below 0, it is repeated from there with mu held at 0 and two parameters left, and where the gradient on the bound points
  * inwards, freed again.
  *
- * The sum of squares has flat valleys and several minima, the lowest often a step (sigma near 0) at a burst. So a cold fit looks
+ * The sum of squares has flat valleys and several minima, the lowest often a step (sigma near 0) at a burst. So a fit looks
  * first, at every curve of a grid in (mu, sigma) and at a step in every bin, and follows the best of the places that are lower than
- * their neighbours, the paper's start (0.5, 2, 0.5), and the best on the bound.
+ * their neighbours, the paper's start (0.5, 2, 0.5), and those on the bound. A warm fit does the same, and takes the way
+ * from the previous fit only where it ends lower: in a flat valley two ways end in two places, and an audit would see the difference.
  */
 
 #define TOLERANCE 1e-11         /* of a step, relative, and of the gradient */
@@ -27,7 +28,8 @@
 #define BOUND_N 40
 #define LN_SIGMA_MIN -3.5
 #define CANDIDATES_MAX 6
-#define LOOK_ITERATIONS 40
+#define LOOK_ITERATIONS 40      /* of every candidate; the best is then followed to its end */
+#define WARM_GAIN_MIN 1e-6      /* of the sum of squares, for a previous fit to be preferred */
 #define ALONG_Z_MIN -1e5
 #define ALONG_Z_MAX 5.0
 #define EXPONENT_MAX 60.0
@@ -59,7 +61,6 @@ typedef struct Minimum {
         double theta[BG_THETA_N];
         double sse;
         bool held, converged;
-        bool first; /* from the first start: the previous fit, when warm */
 } Minimum;
 
 /* ln P(Z < z) and the hazard density / P(Z < z), z <= ALONG_Z_MAX: far down by the continued fraction of Mills' ratio. */
@@ -382,29 +383,25 @@ static Minimum polish(Problem *p, Minimum best) {
                 }
                 if (!(next.sse <= best.sse))
                         break;
-                next.first = best.first;
                 best = next;
         }
         return best;
 }
 
-/* A cold search follows every candidate, a warm one those that lie lower than where the previous fit led. */
-static Minimum search(Problem *p, const BgFit *previous) {
+static Minimum search(Problem *p) {
         Candidate inside[CANDIDATES_MAX], bound[CANDIDATES_MAX], step;
         double paper[BG_THETA_N] = {log(0.5), p->mu_min + 2, log(0.5)};
-        Minimum best = descend_within(p, previous ? previous->theta : paper, LOOK_ITERATIONS), other;
-        double below = previous ? best.sse : INFINITY;
+        Minimum best = descend_within(p, paper, LOOK_ITERATIONS), other;
 
-        best.first = true;
         for (size_t i = 0; i < CANDIDATES_MAX; i++)
                 inside[i].sse = bound[i].sse = INFINITY;
         scan_inside(p, inside);
         scan_bound(p, bound);
-        for (size_t i = 0; i < CANDIDATES_MAX && inside[i].sse < below; i++) {
+        for (size_t i = 0; i < CANDIDATES_MAX && isfinite(inside[i].sse); i++) {
                 other = descend_within(p, inside[i].theta, LOOK_ITERATIONS);
                 keep_better(&best, &other);
         }
-        for (size_t i = 0; i < CANDIDATES_MAX && bound[i].sse < below; i++) {
+        for (size_t i = 0; i < CANDIDATES_MAX && isfinite(bound[i].sse); i++) {
                 other = descend_held(p, bound[i].theta, LOOK_ITERATIONS);
                 keep_better(&best, &other);
         }
@@ -462,8 +459,14 @@ void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *his
                 best = (Minimum){.theta = {BG_GROWTH_LN_LAMBDA_ZERO, p.mu_min + 2, log(0.5)}};
                 fit->status = BG_FIT_NO_DATA;
         } else {
-                best = search(&p, start);
-                fit->warm = start && best.first;
+                best = search(&p);
+                if (start) {
+                        Minimum warm = polish(&p, descend_within(&p, start->theta, LOOK_ITERATIONS));
+
+                        fit->warm = warm.sse < best.sse * (1 - WARM_GAIN_MIN);
+                        if (fit->warm)
+                                best = warm;
+                }
                 fit->status = !best.converged ? BG_FIT_LIMIT : best.held ? BG_FIT_BOUND : BG_FIT_OK;
         }
         if (fit->status != BG_FIT_NONFINITE) {
