@@ -124,13 +124,18 @@ static bool has_origins(const Replay *replay)
         return replay->spec->out_dir && (replay->spec->every_us || replay->spec->every_months);
 }
 
-/** The first multiple of the model's age after `after`, counting on from k. */
-static struct origin next_origin(const Replay *replay, BgSeriesId id, BgSecond after, uint32_t k)
+/** The first multiple of the model's age after `after`. */
+static struct origin next_origin(const Replay *replay, BgSeriesId id, BgSecond after)
 {
         const BgSeries *series = bg_registry_series(replay->core->registry, id);
         BgSecond release = bg_registry_model(replay->core->registry, series->model)->release;
-        struct origin origin = { .id = id, .k = k };
+        struct origin origin = { .id = id };
 
+        if (after > release) { /* not counted up from one: months have at most 31 days, and a few steps are left to the loop */
+                int64_t step_s = replay->spec->every_months ? INT64_C(31) * DAY_S * replay->spec->every_months : replay->spec->every_us / 1000000;
+
+                origin.k = (uint32_t)((after - release) / (step_s + 1));
+        }
         do {
                 int64_t at = bg_second_to_us(release);
 
@@ -175,6 +180,14 @@ static int write_origin(Replay *replay, const BgRefitItem *item)
         return r;
 }
 
+/** False when the model was merged into another one between its origin and now: then nothing was adopted. */
+static bool still_there(const Replay *replay, BgSeriesId id)
+{
+        const BgSeries *series = bg_registry_series(replay->core->registry, id);
+
+        return bg_registry_model(replay->core->registry, series->model)->merged_into == BG_MODEL_NONE;
+}
+
 static int flush(Replay *replay)
 {
         int r = 0;
@@ -185,7 +198,7 @@ static int flush(Replay *replay)
 
                 bg_refit_adopt_item(replay->core, replay->job, item, bg_second_to_us(item->as_of));
                 r = replay->core->failed;
-                if (!r && item->origin)
+                if (!r && item->origin && still_there(replay, item->id))
                         r = write_origin(replay, item);
         }
         bg_refit_job_reset(replay->job, replay->core);
@@ -252,12 +265,12 @@ static int advance(Replay *replay, BgSecond until)
                         break;
                 if (origin <= replay->midnight) {
                         struct origin top = heap_pop(replay);
-                        struct origin now = next_origin(replay, top.id, top.at - 1, 0);
+                        struct origin now = next_origin(replay, top.id, top.at - 1);
 
                         replay->now = top.at;
                         if (now.at == top.at) { /* else the release was corrected meanwhile, and the origins with it */
                                 r = add(replay, top.id, top.at, true);
-                                now = next_origin(replay, top.id, top.at, now.k);
+                                now = next_origin(replay, top.id, top.at);
                         }
                         if (!r)
                                 r = heap_push(replay, now);
@@ -359,7 +372,7 @@ static int stream(Replay *replay)
                 replay->n_duplicate += r == BG_CORE_E_DUPLICATE;
                 replay->n_rejected += r == BG_CORE_E_REJECTED;
                 for (; has_origins(replay) && replay->n_series < bg_registry_n_series(replay->core->registry); replay->n_series++) {
-                        r = heap_push(replay, next_origin(replay, (BgSeriesId)replay->n_series, second - 1, 0));
+                        r = heap_push(replay, next_origin(replay, (BgSeriesId)replay->n_series, second - 1));
                         if (r)
                                 return r;
                 }
