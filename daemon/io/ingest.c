@@ -299,6 +299,10 @@ static BgError check_batch(BgIngest *ingest, const BgBatch *batch, char *detail,
                          (long long)last, (long long)last + 1);
                 return BG_ERROR_SEQUENCE;
         }
+        if (!bg_core_knows_source(ingest->core, batch->source)) {
+                snprintf(detail, size, "source: %d are known, and no more are taken; a feed keeps its name over restarts", BG_CORE_SOURCES_MAX);
+                return BG_ERROR_TOO_LARGE;
+        }
         return BG_ERROR_NONE;
 }
 
@@ -418,6 +422,10 @@ static void subscribe_received(void *data, zmq_msg_t *frames, size_t n_frames)
                             &batch, &error);
         if (r == BG_PROTO_E_MALFORMED) {
                 subscribe_refused(ingest, error.text);
+                return;
+        }
+        if (!r && !bg_core_knows_source(ingest->core, batch.source)) {
+                subscribe_refused(ingest, "of a source too many");
                 return;
         }
         if (!r) {

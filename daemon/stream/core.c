@@ -127,6 +127,11 @@ int64_t bg_core_source_seq(const BgCore *core, BgStr name)
         return source ? source->seq : 0;
 }
 
+bool bg_core_knows_source(const BgCore *core, BgStr name)
+{
+        return core->n_sources < BG_CORE_SOURCES_MAX || source_find(core, name);
+}
+
 static int source_put(BgCore *core, const BgCoreSource *source)
 {
         return bg_store_put_source(core->store, &(BgStoreSource){ .source = bg_str(source->name), .seq = source->seq,
@@ -185,8 +190,15 @@ static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgRej
         int r = 0;
 
         if (event->type == BG_EVENT_ALIVE) {
-                if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name)))
+                if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name))) {
+                        if (!bg_core_knows_source(core, event->source)) {
+                                *reasonp = BG_REJECT_LIMIT;
+                                return BG_CORE_E_REJECTED;
+                        }
                         source = source_get(core, event->source);
+                        if (!source)
+                                return -ENOMEM;
+                }
                 if (source && at <= source->watermark)
                         return BG_CORE_E_DUPLICATE;
                 watermark_raise(core, source, at);

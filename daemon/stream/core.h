@@ -22,6 +22,7 @@
  */
 
 #define BG_CORE_HORIZONS_MAX 16
+#define BG_CORE_SOURCES_MAX 1024 /* names of sources, which are kept for good */
 
 /** process: quantiles of the negative binomial of one series' own fit. pooled: that fit under the learned prior, pooled with
  *  simple trends, widths and quantiles calibrated online (model/pool.h). */
@@ -79,6 +80,8 @@ int bg_core_apply(BgCore *core, BgStr source, const BgEvent *event, int64_t now,
 /** A whole batch is in: cursor of the source, input age. */
 int bg_core_batch_done(BgCore *core, BgStr source, int64_t seq, int64_t now);
 int64_t bg_core_source_seq(const BgCore *core, BgStr source); /* last batch taken, 0 = none */
+/** Batches of this source can be taken: it is known, or there is room for one more. Those of others must not be begun. */
+bool bg_core_knows_source(const BgCore *core, BgStr source);
 
 /* ---- refits ------------------------------------------------------------------------------------------------------------------- */
 
