@@ -272,6 +272,7 @@ int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now
                 source->seq = seq;
         source->batch_at = now;
         core->batch_at = now;
+        bg_core_set_stale(core, false); /* what is published from here on knows of this batch */
         core->n.batches++;
         if (!core->store)
                 return 0;
@@ -301,6 +302,8 @@ static int load_source(void *data, const BgStoreSource *stored)
                 return -ENOMEM;
         source->seq = stored->seq;
         source->batch_at = stored->batch_at;
+        if (stored->batch_at > core->batch_at) /* who was silent before the restart is silent still */
+                core->batch_at = stored->batch_at;
         watermark_raise(core, source, stored->watermark);
         return 0;
 }
@@ -314,8 +317,10 @@ static int load_series(void *data, const BgStoreSeries *stored)
                                 : bg_registry_model(core->registry, model)->series[stored->relation];
         BgArena arena = { 0 };
         BgForecast message;
+        BgIssued *issued = NULL;
         BgSeriesState *state;
         BgSeries *series;
+        bool renamed = false;
         int r = 0;
 
         if (id == BG_SERIES_NONE)
@@ -324,6 +329,21 @@ static int load_series(void *data, const BgStoreSeries *stored)
         state = bg_core_state(core, series);
         if (!state)
                 return -ENOMEM;
+        if (stored->issued.len && !bg_proto_unpack(&bg_proto_forecast, stored->issued.data, stored->issued.len, &arena, &message, NULL)) {
+                issued = bg_issued_from_message(&message);
+                renamed = !bg_str_equal(message.model, bg_str(bg_registry_model(core->registry, series->model)->name));
+        }
+        bg_arena_deinit(&arena);
+        /* Renamed and merged models have several rows. The revisions of two models that became one cannot be compared: time can. */
+        if (state->issued && (!issued || issued->at <= state->issued->at)) {
+                free(issued);
+                return 0;
+        }
+        free(state->issued);
+        state->issued = issued;
+        state->since.renamed = renamed;
+        if (issued)
+                issued->seq = 0; /* of another epoch: it would run ahead of the numbers of this one */
         for (int i = 0; i < BG_THETA_N; i++)
                 state->theta[i] = stored->theta[i];
         for (int i = 0; i < BG_SYM_N; i++)
@@ -334,17 +354,27 @@ static int load_series(void *data, const BgStoreSeries *stored)
         for (int i = 0; i < BG_THETA_N; i++)
                 if (!isfinite(state->theta[i]))
                         state->fit_status = BG_FIT_NONE; /* a cold start is always right */
-        if (stored->issued.len && !bg_proto_unpack(&bg_proto_forecast, stored->issued.data, stored->issued.len, &arena, &message, NULL)) {
-                free(state->issued);
-                state->issued = bg_issued_from_message(&message);
-        }
         if (core->incidents)
                 r = bg_incidents_unpack(core, id, series, stored->extra);
-        bg_arena_deinit(&arena);
         return r;
 }
 
-/** After loading: what has no forecast, or one of other counts than the log's, waits for a refit; the rest for its day. */
+/** What the log tells beyond the last revision that was saved. False: nothing. */
+static bool note_unpublished(BgCore *core, const BgSeries *series, BgSeriesState *state)
+{
+        int64_t more = bg_series_count(series, UINT32_MAX) - (int64_t)state->issued->count;
+
+        if (series->n_tallies)
+                state->since.tallied = more;
+        else if (more > 0)
+                state->since.added = (uint32_t)more;
+        else
+                state->since.removed = (uint32_t)-more;
+        state->since.release_changed = bg_registry_model(core->registry, series->model)->release != state->issued->release;
+        return more || state->since.release_changed || state->since.renamed;
+}
+
+/** After loading: what has no forecast, or one that the log has gone beyond, waits for a refit; the rest for its day. */
 static int settle(BgCore *core)
 {
         for (BgSeriesId id = 0; id < bg_registry_n_series(core->registry); id++) {
@@ -354,7 +384,7 @@ static int settle(BgCore *core)
 
                 if (series->n_times == 0 && series->n_tallies == 0 && !(state && state->issued))
                         continue;
-                if (!state || !state->issued || state->issued->count != (double)bg_series_count(series, UINT32_MAX)) {
+                if (!state || !state->issued || note_unpublished(core, series, state)) {
                         r = bg_core_mark_dirty(core, id, series);
                 } else {
                         state->due = state->issued->as_of + (BgSecond)(core->spec.refresh_us / 1000000);

@@ -591,5 +591,7 @@ int bg_incidents_unpack(BgCore *core, BgSeriesId id, BgSeries *series, BgStr byt
         surge->kept = kept;
         if (bg_detector_open(&kept.detector) && !surge->listed)
                 surge->listed = !open_list_add(core->incidents, id);
+        incident_free(surge->incident);
+        surge->incident = NULL;
         return incident_unpack(surge, (BgStr){ bytes.data + sizeof(kept), bytes.len - sizeof(kept) });
 }

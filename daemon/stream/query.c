@@ -159,11 +159,14 @@ int bg_core_checkpoint(BgCore *core)
                 BgForecast message;
 
                 state->unsaved = false;
+                if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE)
+                        continue; /* the model that took over has a state of its own */
                 bg_buffer_clear(&issued);
                 bg_buffer_clear(&extra);
                 bg_arena_clear(&arena);
                 if (state->issued) {
                         r = bg_issued_message(core, series, state->issued, &arena, &message);
+                        message.status = state->issued->status; /* whether the input is stale is a matter of the moment */
                         if (!r)
                                 r = bg_proto_pack(&bg_proto_forecast, &message, &issued);
                         row.rev = state->issued->rev;
