@@ -158,6 +158,11 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
                 return;
         core->n.children_added += change->added;
         core->n.children_removed += change->removed;
+        if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE) {
+                bg_refit_forget(core, series);
+                bg_incidents_forget(core, id, series);
+                return; /* what it had is another series' now, and that one is told of too */
+        }
         state = bg_core_state(core, series);
         if (!state || bg_core_mark_dirty(core, id, series)) {
                 core->failed = -ENOMEM;
@@ -468,8 +473,10 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         core->spec.audit_every = spec->audit_every;
         core->spec.publish_bursts = spec->publish_bursts;
         /* detection is switched on and off at a start: its baselines have to grow with the stream */
-        if (spec->surge_threshold > 0 && core->incidents)
+        if (spec->surge_threshold > 0 && core->incidents) {
                 core->spec.surge_threshold = spec->surge_threshold;
+                bg_incidents_configure(core);
+        }
 }
 
 /* ---- clock --------------------------------------------------------------------------------------------------------------------- */
@@ -551,7 +558,7 @@ int64_t bg_core_next_due(const BgCore *core)
 
         if (incident < next)
                 next = incident;
-        if (next != UINT32_MAX)
+        if (next <= bg_core_as_of(core))
                 due = bg_second_to_us(next);
         if (core->spec.stale_after_us > 0 && core->batch_at > 0 && !core->stale && core->batch_at + core->spec.stale_after_us < due)
                 due = core->batch_at + core->spec.stale_after_us;

@@ -91,7 +91,10 @@ typedef struct BgRefitJob BgRefitJob;
 size_t bg_core_n_dirty(const BgCore *core);
 /** Move the clock: series whose forecast is due become dirty. Silent models cost nothing. */
 void bg_core_advance(BgCore *core, int64_t now);
-/** When bg_core_advance() has something to do next, us; INT64_MAX = never. */
+/**
+ * When bg_core_advance() has something to do next, us; INT64_MAX = not before the next event. Forecasts grow old by the
+ * watermark: what falls due by it is due when it gets there, which the time of day does not tell; ask again after a batch.
+ */
 int64_t bg_core_next_due(const BgCore *core);
 /** Copy the inputs of up to `max_series` dirty series (in order of their ids) into a job; NULL when there is none. They are clean now. */
 BgRefitJob *bg_core_take(BgCore *core, size_t max_series, int64_t now);
