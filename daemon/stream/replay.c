@@ -180,14 +180,6 @@ static int write_origin(Replay *replay, const BgRefitItem *item)
         return r;
 }
 
-/** False when the model was merged into another one between its origin and now: then nothing was adopted. */
-static bool still_there(const Replay *replay, BgSeriesId id)
-{
-        const BgSeries *series = bg_registry_series(replay->core->registry, id);
-
-        return bg_registry_model(replay->core->registry, series->model)->merged_into == BG_MODEL_NONE;
-}
-
 static int flush(Replay *replay)
 {
         int r = 0;
@@ -198,7 +190,7 @@ static int flush(Replay *replay)
 
                 bg_refit_adopt_item(replay->core, replay->job, item, bg_second_to_us(item->as_of));
                 r = replay->core->failed;
-                if (!r && item->origin && still_there(replay, item->id))
+                if (!r && item->origin)
                         r = write_origin(replay, item);
         }
         bg_refit_job_reset(replay->job, replay->core);
@@ -365,6 +357,9 @@ static int stream(Replay *replay)
                 if (r)
                         return r;
                 replay->now = second;
+                /* forecasts at origins before a rename are of the old name, also when it is of a model that another one takes over */
+                if (event.type == BG_EVENT_MOVE && !event.model.len && (r = flush(replay)))
+                        return r;
                 r = bg_core_apply(replay->core, BG_STR("replay"), &event, at, &reason);
                 if (r < 0)
                         return r;
