@@ -34,6 +34,7 @@
 #define ALONG_Z_MIN -1e5
 #define ALONG_Z_MAX 5.0
 #define EXPONENT_MAX 60.0
+#define SINGULAR_MIN 1e-10      /* share of its diagonal added to it: along a valley it is singular */
 #define PRECISION_MIN 1e-4 /* added to the information, so that the spread of what the data do not say is 100 and not infinite \
                             */
 
@@ -464,17 +465,20 @@ static void spread_of(double spread[BG_SYM_N], const Problem *p, const Minimum *
                 information[4] += a[2] * a[1] / variance;
                 information[5] += a[2] * a[2] / variance;
         }
-        for (double ridge = PRECISION_MIN; ridge < 1e300; ridge *= 10) {
-                double a[BG_SYM_N];
+        for (double share = SINGULAR_MIN; share < 1; share *= 10) {
+                double a[BG_SYM_N], unused[BG_SYM_N];
 
                 memcpy(a, information, sizeof(a));
-                a[0] += ridge;
-                a[2] += ridge;
-                a[5] += ridge;
-                if (bg_sym3_cholesky(factor, a))
-                        break;
+                a[0] += share * a[0] + PRECISION_MIN;
+                a[2] += share * a[2] + PRECISION_MIN;
+                a[5] += share * a[5] + PRECISION_MIN;
+                if (!bg_sym3_cholesky(factor, a))
+                        continue;
+                bg_sym3_invert(spread, factor);
+                if (bg_sym3_cholesky(unused, spread))
+                        return;
         }
-        bg_sym3_invert(spread, factor);
+        memcpy(spread, (double[BG_SYM_N]){ 1 / PRECISION_MIN, 0, 1 / PRECISION_MIN, 0, 0, 1 / PRECISION_MIN }, BG_SYM_N * sizeof(*spread));
 }
 
 void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *start)

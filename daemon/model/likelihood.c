@@ -16,8 +16,12 @@
  * row add up to one, exactly: a history costs by its events, not by its length.
  */
 
-/* Events where the curve sees no growth cost ln of this each. The smallest for which d, 1 / d and their products stay finite. */
-#define EXPOSURE_MIN 1e-290
+/*
+ * What a bin with events has of exposure besides the curve's: its logarithm and inverse stay finite where the curve's own underflows, 37
+ * standard deviations out. Added, not a floor, to keep the objective smooth; and as small as can be, for a curve that may ignore an
+ * event at the price of 23, say (1e-10), gives every burst a minimum of its own.
+ */
+#define EXPOSURE_STRAY 1e-290
 #define EXPOSURE_MAX 700.0    /* e^d is finite */
 #define EXPOSURE_CERTAIN 40.0 /* 1 - e^-d is 1 */
 
@@ -96,14 +100,11 @@ static inline void evaluate(const Likelihood *l, LikelihoodPoint *p, bool with_h
                 CurveEdge to = curve_edge(ln_edge(l, j + 1), mu, per_sigma);
                 CurveBin bin = curve_bin(&from, &to);
                 double count = l->counts[j], d = lambda * bin.share, slope = -mass; /* of loglik in d */
-                double first[3] = { 0, -lambda * per_sigma * bin.density, -lambda * bin.moment };
+                double first[3] = { d, -lambda * per_sigma * bin.density, -lambda * bin.moment };
 
-                if (d < EXPOSURE_MIN)
-                        d = EXPOSURE_MIN;
-                first[0] = d;
                 loglik -= mass * d;
                 if (count > 0) {
-                        double odds = expm1(d < EXPOSURE_MAX ? d : EXPOSURE_MAX), inverse = 1 / odds;
+                        double odds = expm1(d < EXPOSURE_MAX ? d + EXPOSURE_STRAY : EXPOSURE_MAX), inverse = 1 / odds;
                         double ratio[3] = { first[0] * inverse, first[1] * inverse, first[2] * inverse };
 
                         slope += count * inverse;

@@ -68,12 +68,13 @@ static bool factor_shifted(double factor[BG_SYM_N], const LikelihoodPoint *p, co
 }
 
 /* The step to subtract: Newton's, or as much shorter as positive definiteness and the radius ask. */
-static bool step_within(double step[3], const LikelihoodPoint *p, const BgPrior *prior, double radius)
+static bool step_within(double step[3], const LikelihoodPoint *p, const BgPrior *prior, double radius, bool *newtonp)
 {
         double factor[BG_SYM_N], shift = 0;
 
         while (factor_shifted(factor, p, prior, &shift)) {
                 bg_sym3_solve(step, factor, p->gradient);
+                *newtonp = shift == 0;
                 if (norm_max(step) <= radius)
                         return true;
                 shift = fmax(shift * SHIFT_FACTOR, SHIFT_MIN);
@@ -100,13 +101,13 @@ static BgFitStatus descend(Search *s, LikelihoodPoint *p)
 
         for (unsigned i = 0; i < s->iterations_max; i++) {
                 double step[3], size, gain, gained = -INFINITY;
-                bool noise;
+                bool noise, newton;
                 LikelihoodPoint next;
 
                 if (s->status == BG_FIT_OK && near(p, &s->best))
                         return BG_FIT_NONE;
                 s->iterations++;
-                if (!step_within(step, p, s->l->prior, radius))
+                if (!step_within(step, p, s->l->prior, radius, &newton))
                         return BG_FIT_NONFINITE;
                 size = norm_max(step);
                 gain = step[0] * p->gradient[0] + step[1] * p->gradient[1] + step[2] * p->gradient[2] -
@@ -120,7 +121,7 @@ static BgFitStatus descend(Search *s, LikelihoodPoint *p)
                 }
                 if (gained > GAIN_SHARE_MIN * gain || (noise && isfinite(gained))) {
                         *p = next;
-                        if (size < STEP_DONE)
+                        if (newton && size < STEP_DONE)
                                 return BG_FIT_OK;
                         if (gained > 0.5 * gain)
                                 radius = fmin(fmax(radius, 2 * size), RADIUS_MAX);
@@ -166,12 +167,16 @@ static bool spread_about(double spread[BG_SYM_N], double laplace[BG_SYM_N], cons
 {
         double factor[BG_SYM_N], root[BG_SYM_N], shift = 0, mean[3] = {}, centre[3], square, weight;
 
-        if (!factor_shifted(factor, mode, l->prior, &shift))
+        /* the shift is zero but where a descent ran out of iterations, or counts are so many that the inverse has no digit left */
+        while (factor_shifted(factor, mode, l->prior, &shift)) {
+                bg_sym3_invert(spread, factor);
+                if (bg_sym3_cholesky(root, spread))
+                        break;
+                shift = fmax(shift * SHIFT_FACTOR, SHIFT_MIN);
+        }
+        if (!(shift < SHIFT_MAX))
                 return false;
-        bg_sym3_invert(spread, factor);
         memcpy(laplace, spread, BG_SYM_N * sizeof(*laplace));
-        if (!bg_sym3_cholesky(root, spread))
-                return false;
         for (int point = 0; point < 6; point++) {
                 double sign = point < 3 ? SQRT_3 : -SQRT_3;
                 double column[3][3] = { { root[0], root[1], root[3] }, { 0, root[2], root[4] }, { 0, 0, root[5] } };
