@@ -452,6 +452,8 @@ int bg_ingest_open(BgIngest *ingest, uv_loop_t *loop, void *zmq, const BgIngestS
 
 void bg_ingest_pause(BgIngest *ingest, bool paused)
 {
+        if (!ingest->health)
+                return; /* never opened */
         paused = paused || ingest->stopped;
         ingest->health->submit_pauses += paused && !ingest->health->submit_paused;
         ingest->health->submit_paused = paused;

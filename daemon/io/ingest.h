@@ -55,7 +55,7 @@ int bg_ingest_open(BgIngest *ingest, uv_loop_t *loop, void *zmq, const BgIngestS
                    BgCommit *commit, BgHealth *health, char *why, size_t why_size);
 /** Stop taking batches until the pressure is off. */
 void bg_ingest_pause(BgIngest *ingest, bool paused);
-/** Take no batch any more; acknowledgements of those taken still go out. */
+/** Take no batch any more; acknowledgements of those taken still go out. The zero value is fine. */
 void bg_ingest_stop(BgIngest *ingest);
 /** Only when the commit has no waiters any more. The zero value is fine. */
 void bg_ingest_close(BgIngest *ingest, void (*closed)(void *data), void *data);
