@@ -56,7 +56,7 @@ static void press(BgCommit *commit)
         commit->spec.pressure(commit->spec.data, on);
 }
 
-static void fail(BgCommit *commit, int result)
+void bg_commit_fail(BgCommit *commit, int result)
 {
         const char *why = "";
 
@@ -92,7 +92,7 @@ static void collect(BgCommit *commit)
                         commit->last = NULL;
                 commit->n_pending--;
                 if (group->result)
-                        fail(commit, group->result);
+                        bg_commit_fail(commit, group->result);
                 else
                         commit->health->commits++;
                 /* behind a failed group nothing is called durable: a feed must go back to before the failure */
@@ -111,14 +111,14 @@ static void hand_over(BgCommit *commit)
                 group = calloc(1, sizeof(*group)); /* rows nobody waits for */
         commit->open = NULL;
         if (!group) {
-                fail(commit, -ENOMEM);
+                bg_commit_fail(commit, -ENOMEM);
                 return;
         }
         group->commit = commit;
         group->handed_over_at = bg_clock_steady_us();
         r = bg_store_commit(commit->store, group_done, group);
         if (r) {
-                fail(commit, r);
+                bg_commit_fail(commit, r);
                 tell(group, r);
                 free(group);
                 return;

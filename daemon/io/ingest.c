@@ -151,6 +151,17 @@ static int take_batch(BgIngest *ingest, const BgBatch *batch, Outcome *outcome)
         return r < 0 ? r : 0;
 }
 
+/* The core failed in the middle of a batch. With a failed store it goes on answering; without memory there is nothing to go on with. */
+static void cannot_go_on(BgIngest *ingest, int error)
+{
+        int failed = ingest->store ? bg_store_error(ingest->store, NULL) : 0;
+
+        if (failed)
+                bg_commit_fail(ingest->commit, failed);
+        else
+                ingest->spec.fatal(ingest->spec.data, error);
+}
+
 /* ---- submit ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct PendingAck {
@@ -339,8 +350,8 @@ static void submit_received(void *data, zmq_msg_t *frames, size_t n_frames)
                 r = take_submitted(ingest, frames, n_envelope, &batch);
         }
         if (r) {
-                refuse_batch(ingest, frames, n_envelope, &(BgBatch){ 0 }, BG_ERROR_INTERNAL, strerror(-r));
-                ingest->spec.fatal(ingest->spec.data, r);
+                refuse_batch(ingest, frames, n_envelope, &batch, BG_ERROR_INTERNAL, strerror(-r));
+                cannot_go_on(ingest, r);
                 return;
         }
         ingest->health->submit_batches++;
@@ -424,7 +435,7 @@ static void subscribe_received(void *data, zmq_msg_t *frames, size_t n_frames)
                 r = take_batch(ingest, &batch, &outcome);
         }
         if (r) {
-                ingest->spec.fatal(ingest->spec.data, r);
+                cannot_go_on(ingest, r);
                 return;
         }
         ingest->health->subscribe_batches++;
