@@ -541,6 +541,7 @@ int bg_app_run(BgConfig *config, const BgConfigSource *source)
         app->source = source;
         app->started_at = bg_clock_now_us();
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes fails a commit, which is told; it need not kill */
         signal(SIGHUP, SIG_IGN); /* a reload asked for before there is anything to reload */
         want_files();
         app->zmq = zmq_ctx_new();

@@ -13,6 +13,7 @@
  * submit (ROUTER): frames [peer] [..] [batch]; the acknowledgement comes back behind the same frames, once the batch is durable.
  * A batch that cannot be read, or that would leave a gap in its source's numbers, is refused whole: nothing of it is taken.
  * A single bad event is refused alone and put away as a dead letter. A batch seen before is taken again and found duplicate.
+ * Each peer gets its answers, acknowledgements and refusals, in the order of its batches.
  *
  * subscribe (SUB): frames [topic] [batch] or [batch] from any number of upstreams. Nobody waits for an answer; a gap in a
  * source's numbers is counted and logged, and the batch is taken.
