@@ -273,7 +273,9 @@ class Demo:
                 self.say(f"   {shown}   [{self.n_updates:,} updates so far]")
 
     def check_stream(self, process):
-        if process.returncode not in (0, -signal.SIGTERM):
+        if process.returncode == os.EX_DATAERR:
+            self.say("   (some lines or events were refused, each by name: burgeon replay says which)")
+        elif process.returncode not in (0, -signal.SIGTERM):
             raise Failed(f"burgeon replay ended with {process.returncode}: " + "\n".join(self.stream_messages[-5:]))
 
     # ---- the end ----
