@@ -7,7 +7,7 @@
  *
  *   BgSubscriber  forecasts and incidents as they come, and the truth about what was missed
  *   BgQuerier     questions and answers
- *   BgSubmitter   events, acknowledged when they are durable
+ *   BgSubmitter   events, acknowledged when they are durable (by a daemon that keeps no state: when they are counted)
  *
  * Messages are the structs of proto/proto.h (PROTOCOL.md tells what they mean). All times are microseconds UTC; all timeouts
  * milliseconds, negative = for ever. A handle belongs to one thread at a time; different handles know nothing of each other.
@@ -176,7 +176,8 @@ typedef struct BgSubmitterCounts {
         int64_t unacknowledged;
         int64_t resent;     /* batches sent again */
         int64_t by_reason[BG_REJECT_N];
-        int64_t last_seq;   /* highest batch known to be durable */
+        int64_t last_seq;   /* highest batch known to be taken */
+        bool durable;       /* the last acknowledgement was for good; false: a daemon without a state file */
 } BgSubmitterCounts;
 
 #define BG_SUBMITTER_E_INVALID 3   /* put: no valid event (bg_submitter_error() names the key); it is not taken */

@@ -271,8 +271,9 @@ static int take_ack(BgSubmitter *submitter)
         }
         if (ack->last_seq > submitter->counts.last_seq)
                 submitter->counts.last_seq = ack->last_seq;
-        /* acknowledgements come in order; an earlier one that got lost was for a batch that is durable all the same */
-        while (ack->durable && submitter->first && submitter->first->seq <= ack->seq) {
+        /* acknowledgements come in order; an earlier one that got lost was for a batch that was taken all the same */
+        submitter->counts.durable = ack->durable;
+        while (submitter->first && submitter->first->seq <= ack->seq) {
                 if (submitter->first->seq == ack->seq)
                         count_acked(submitter, submitter->first);
                 drop_first(submitter);

@@ -17,6 +17,7 @@ typedef struct Fixture {
         int n_busy;            /* so many are answered "busy" */
         int64_t silent_until;  /* batches are kept unanswered until so many events are waiting; 0 = answer at once */
         bool refuse;
+        bool forgetful;        /* keeps no state: acknowledges, but not for good */
         bool reject_third;     /* the third event of every batch is rejected */
         int64_t jump;          /* last_seq to claim instead of the truth */
         /* what happened */
@@ -41,7 +42,7 @@ static void acknowledge(Fixture *f, const PeerMessage *message, const BgBatch *b
         ack.last_seq = f->jump ? f->jump : f->last_seq;
         ack.credit = f->credit;
         ack.error = error;
-        ack.durable = !error;
+        ack.durable = !error && !f->forgetful;
         ack.accepted = accepted;
         if (f->reject_third && batch->events.n > 2 && !error) {
                 ack.accepted--;
@@ -172,6 +173,20 @@ static void goes_on_where_the_source_was(void **state)
         assert_int_equal(bg_submitter_counts(f.submitter).accepted, 25);
         assert_int_equal(bg_submitter_counts(f.submitter).unacknowledged, 0);
         assert_int_equal(bg_submitter_counts(f.submitter).last_seq, 44);
+        assert_true(bg_submitter_counts(f.submitter).durable);
+        end(&f);
+}
+
+static void takes_the_word_of_a_daemon_without_state(void **state)
+{
+        Fixture f = { .forgetful = true };
+
+        (void)state;
+        begin(&f, 10, 0);
+        assert_int_equal(bg_submitter_resume(f.submitter, WAIT_MS, NULL), 0);
+        put_all(&f, 25);
+        assert_int_equal(bg_submitter_counts(f.submitter).accepted, 25);
+        assert_false(bg_submitter_counts(f.submitter).durable);
         end(&f);
 }
 
@@ -336,6 +351,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(goes_on_where_the_source_was),
+                cmocka_unit_test(takes_the_word_of_a_daemon_without_state),
                 cmocka_unit_test(keeps_within_the_credit),
                 cmocka_unit_test(sends_again_what_was_lost),
                 cmocka_unit_test(counts_nothing_twice_when_an_answer_was_lost),

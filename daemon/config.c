@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/util/pool.h"
+#include "daemon/util/workers.h"
 
 typedef enum Kind { KIND_BOOL, KIND_INT, KIND_REAL, KIND_DURATION, KIND_WORD, KIND_TEXT, KIND_BIND, KIND_CONNECT, KIND_TEXTS, KIND_DAYS } Kind;
 
@@ -663,4 +663,4 @@ double bg_config_unit_days(const BgConfig *config) { return (const double[]){ 1,
 
 BgLogLevel bg_config_log_level(const BgConfig *config) { return (BgLogLevel)(BG_LOG_ERROR + config->log_level); }
 
-unsigned bg_config_threads(const BgConfig *config) { return config->threads ? (unsigned)config->threads : bg_pool_n_threads_default(); }
+unsigned bg_config_threads(const BgConfig *config) { return config->threads ? (unsigned)config->threads : bg_workers_n_threads_default(); }

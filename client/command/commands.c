@@ -59,7 +59,8 @@ const BgCommand bg_commands[] = {
           "  burgeon replay --speed max events.csv.gz                     as fast as it is taken\n",
           "FILE.. | -",
           "The files are merged in time order (read into memory when one is not in order) and their time is played\n"
-          "back. Files and exit status: see burgeon send --help.\n",
+          "back. A clock mark a day says that all until then was sent, so that silence counts as silence. Files and exit\n"
+          "status: see burgeon send --help.\n",
           bg_command_replay },
         { "simulate", "write a simulated hub and its truth",
           "Examples:\n"

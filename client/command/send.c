@@ -257,12 +257,14 @@ static int replay_all(Send *send, size_t n_paths)
 
 /* ---- the summary -------------------------------------------------------------------------------------------------------------- */
 
-static void summarize_json(const Send *send, const BgSubmitterCounts *counts, int64_t accepted, double seconds)
+static void summarize_json(const Send *send, const BgSubmitterCounts *counts, double seconds)
 {
         const char *separator = "";
 
-        printf("{\"events\":%lld,\"accepted\":%lld,\"duplicates\":%lld,\"rejected\":%lld,\"rejected_by_reason\":{",
-               (long long)send->n_events, (long long)accepted, (long long)counts->duplicates, (long long)counts->rejected);
+        printf("{\"events\":%lld,\"clock_marks\":%lld,\"accepted\":%lld,\"duplicates\":%lld,\"rejected\":%lld,"
+               "\"rejected_by_reason\":{",
+               (long long)send->n_events, (long long)send->n_alive, (long long)counts->accepted, (long long)counts->duplicates,
+               (long long)counts->rejected);
         for (int i = 1; i < BG_REJECT_N; i++) {
                 if (!counts->by_reason[i])
                         continue;
@@ -278,15 +280,16 @@ static void summarize(const Send *send)
         BgSubmitterCounts counts = bg_submitter_counts(send->submitter);
         double seconds = bg_seconds() - send->begun;
         char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX], d[BG_TEXT_MAX];
-        /* clock marks are accepted too, but they are no events of the user's */
-        int64_t accepted = counts.accepted > send->n_alive ? counts.accepted - send->n_alive : 0;
 
         if (send->context->json) {
-                summarize_json(send, &counts, accepted, seconds);
+                summarize_json(send, &counts, seconds);
                 return;
         }
-        printf("%s events: %s accepted, %s duplicates, %s rejected", bg_text_count(a, (double)send->n_events),
-               bg_text_count(b, (double)accepted), bg_text_count(c, (double)counts.duplicates), bg_text_count(d, (double)counts.rejected));
+        printf("%s events", bg_text_count(a, (double)send->n_events));
+        if (send->n_alive)
+                printf(" and %s clock marks", bg_text_count(a, (double)send->n_alive));
+        printf(": %s accepted, %s duplicates, %s rejected", bg_text_count(b, (double)counts.accepted),
+               bg_text_count(c, (double)counts.duplicates), bg_text_count(d, (double)counts.rejected));
         for (int i = 1, n = 0; i < BG_REJECT_N; i++)
                 if (counts.by_reason[i])
                         printf("%s%s %s", n++ ? ", " : " (", bg_proto_reject_name(i), bg_text_count(a, (double)counts.by_reason[i]));
@@ -345,6 +348,8 @@ static int submit(Send *send, const char *source, size_t batch, size_t n_paths, 
         bg_progress_end(&send->progress);
         summarize(send);
         counts = bg_submitter_counts(send->submitter);
+        if (status == BG_OPTIONS_RUN && counts.accepted && !counts.durable)
+                bg_note(context, "the daemon keeps no state: what it counted ends with it");
         if (status != BG_OPTIONS_RUN)
                 return status;
         return (counts.rejected || send->n_bad) && !lenient ? EX_DATAERR : EX_OK;

@@ -24,7 +24,7 @@ static void label(const BgContext *context, const char *text)
 
 static void print_listing(const BgContext *context, const BgListing *item)
 {
-        char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX];
+        char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX], first[BG_TEXT_MAX], last[BG_TEXT_MAX];
 
         printf("%s%.*s%s  %s  %s%s%s\n", bg_print_color(context->color_out, BOLD), (int)item->model.len, item->model.data,
                bg_print_color(context->color_out, RESET), bg_proto_relation_name(item->relation),
@@ -34,8 +34,8 @@ static void print_listing(const BgContext *context, const BgListing *item)
         printf("%s (%s)\n", bg_text_day(a, item->released_at), bg_proto_release_basis_name(item->release_basis));
         label(context, "counted");
         printf("%s; +%s in 7 days, +%s in 30 days; first %s", bg_text_count(a, (double)item->count), bg_text_count(b, (double)item->new_7d),
-               bg_text_count(c, (double)item->new_30d), bg_text_day(a, item->first_at));
-        printf(", latest %s\n", bg_text_day(a, item->last_at));
+               bg_text_count(c, (double)item->new_30d), bg_text_day(first, item->first_at));
+        printf(", latest %s\n", bg_text_day(last, item->last_at));
 }
 
 static void print_parameters(const BgContext *context, const BgForecast *forecast)
@@ -49,7 +49,7 @@ static void print_parameters(const BgContext *context, const BgForecast *forecas
         printf("lambda %.3g (x/ %.2f): if nothing changes, about %s in the end\n", p->lambda, exp(fmin(p->lambda_sd, 20)),
                bg_text_count(a, forecast->ultimate));
         label(context, "immediacy");
-        printf("mu %.2f +- %.2f: half of its growth is over %s after the release\n", p->mu, p->mu_sd,
+        printf("mu %.2f +- %.2f: half of its log-growth is over %s after the release\n", p->mu, p->mu_sd,
                bg_text_duration(a, exp(fmin(p->mu, 20)) * 86400));
         label(context, "longevity");
         printf("sigma %.2f (x/ %.2f): the middle half of it falls between %s", p->sigma, exp(fmin(p->sigma_sd, 20)),

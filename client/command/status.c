@@ -24,13 +24,18 @@ static void print_tallied(const BgContext *context, const char *label, const BgT
         char count[BG_TEXT_MAX], rate[BG_TEXT_MAX], line[200];
 
         for (size_t i = 0; i < n; i++) {
-                int len = snprintf(line, sizeof(line), "%-28.*s %15s", (int)items[i].name.len, items[i].name.data,
+                int len;
+
+                if (!items[i].n)
+                        continue; /* --json has them all */
+                len = snprintf(line, sizeof(line), "%-28.*s %15s", (int)items[i].name.len, items[i].name.data,
                                    bg_text_count(count, (double)items[i].n));
 
                 if (uptime_s > 0 && items[i].n)
                         snprintf(line + len, sizeof(line) - (size_t)len, "   %s/s",
                                  bg_text_short(rate, (double)items[i].n / uptime_s));
-                print_line(context, i ? "" : label, line);
+                print_line(context, label, line);
+                label = "";
         }
 }
 

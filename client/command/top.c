@@ -32,6 +32,8 @@ static void follow(BgTop *top)
                 top->offset = top->selected;
         if (top->selected >= top->offset + top->n_rows)
                 top->offset = top->selected - top->n_rows + 1;
+        if (top->list && top->offset + top->n_rows > last + 1)
+                top->offset = last + 1 > top->n_rows ? last + 1 - top->n_rows : 0;
 }
 
 static void open_details(BgTop *top)
@@ -230,6 +232,8 @@ static int open_doors(BgTop *top)
         int r = bg_querier_new(&top->querier, &spec);
 
         if (!r)
+                r = bg_querier_new(&top->spare, &spec);
+        if (!r)
                 r = bg_querier_new(&top->details_querier, &spec);
         if (!r)
                 r = bg_subscriber_new(&top->subscriber,
@@ -251,6 +255,7 @@ static int run(BgTop *top, bool plain, int64_t rows, int64_t count, double end_s
         }
         bg_subscriber_free(top->subscriber);
         bg_querier_free(top->querier);
+        bg_querier_free(top->spare);
         bg_querier_free(top->details_querier);
         return r;
 }

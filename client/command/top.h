@@ -35,7 +35,8 @@ typedef struct BgTopCount {
 
 typedef struct BgTop {
         BgContext *context;
-        BgQuerier *querier;  /* its last reply is the list on the screen */
+        BgQuerier *querier; /* its last reply is the list on the screen .. */
+        BgQuerier *spare;   /* .. while this one asks for the next */
         BgQuerier *details_querier;
         BgSubscriber *subscriber;
         const BgReply *list; /* NULL: nothing yet */

@@ -63,6 +63,7 @@ int64_t bg_top_rise(const BgTop *top, BgStr model, int64_t count)
 bool bg_top_refresh(BgTop *top)
 {
         const BgReply *reply;
+        BgQuerier *querier;
         BgRequest request;
 
         bg_proto_init(&bg_proto_request, &request);
@@ -73,10 +74,11 @@ bool bg_top_refresh(BgTop *top)
         request.offset = top->offset;
         request.prefix = bg_str(top->filter);
         request.spark = BG_TOP_SPARK_WEEKS;
-        if (!ask(top, top->querier, &request, &reply)) {
-                top->list = NULL; /* it lived in the reply that was asked for again */
-                return false;
-        }
+        if (!ask(top, top->spare, &request, &reply))
+                return false; /* what was known stays on the screen */
+        querier = top->spare;
+        top->spare = top->querier;
+        top->querier = querier;
         top->list = reply;
         remember_counts(top);
         return true;

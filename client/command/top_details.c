@@ -44,7 +44,7 @@ static int draw_parameters(const BgTop *top, int y)
         snprintf(line, sizeof(line), "lambda %.3g (x/ %.2f): about %s in the end", p->lambda, exp(fmin(p->lambda_sd, 20)),
                  bg_text_count(a, forecast->ultimate));
         put_label(y++, "fitness", line);
-        snprintf(line, sizeof(line), "mu %.2f +- %.2f: half of its growth is over %s after the release", p->mu, p->mu_sd,
+        snprintf(line, sizeof(line), "mu %.2f +- %.2f: half of its log-growth is over %s after the release", p->mu, p->mu_sd,
                  bg_text_duration(a, exp(fmin(p->mu, 20)) * 86400));
         put_label(y++, "immediacy", line);
         snprintf(line, sizeof(line), "sigma %.2f (x/ %.2f)", p->sigma, exp(fmin(p->sigma_sd, 20)));

@@ -305,7 +305,7 @@ static void draw_title(const BgTop *top)
         snprintf(right, sizeof(right), "%s%sby %s ", top->watermark ? bg_text_day(a, top->watermark) : "", top->watermark ? "   " : "",
                  bg_proto_sort_name(top->sort));
         n_right = COLS >= 60 ? (int)strlen(right) : 0;
-        bg_top_look(BG_TOP_BAR, false);
+        bg_top_look(top->stale ? BG_TOP_RED : BG_TOP_BAR, top->stale);
         bg_top_put(0, 0, COLS, "");
         attron(A_BOLD);
         bg_top_put(0, 0, 10, " burgeon");

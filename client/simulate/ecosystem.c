@@ -150,8 +150,9 @@ static int burst(Walk *walk, const BgIncident *incident)
         for (uint32_t i = 0; i < n_authors; i++)
                 authors[i] = next_author(walk);
         for (uint32_t i = 0; i < (uint32_t)incident->factor; i++) {
-                r = emit(walk, incident->onset + span * bg_random_uniform(&walk->random),
-                         authors[bg_random_below(&walk->random, n_authors)]);
+                double at = incident->onset + span * bg_random_uniform(&walk->random);
+
+                r = emit(walk, at, authors[bg_random_below(&walk->random, n_authors)]);
                 if (r)
                         return r;
         }
@@ -299,24 +300,40 @@ static void draw_prior(Walk *walk)
         model->sigma = bg_random_exp(0.5 + 0.70710678118654752440 * bg_random_normal(&walk->random));
 }
 
+/* One draw a statement, here and everywhere: the order of evaluation inside an expression is the compiler's. */
+static Plan draw_plan(BgRandom *random, BgIncidentKind kind)
+{
+        double size = bg_random_uniform(random), length = bg_random_uniform(random);
+        Plan plan = { .kind = kind, .place = bg_random_uniform(random) };
+
+        switch (kind) {
+        case BG_INCIDENT_SURGE:
+                plan.factor = 2 * bg_random_exp(1.6 * size); /* 2 to 10 */
+                plan.days = 4 + 26 * length;
+                break;
+        case BG_INCIDENT_AUTHOR:
+                plan.factor = 12 + floor(-12 * bg_random_ln(size));
+                plan.days = 0.1 + length;
+                break;
+        default:
+                plan.factor = 12 + floor(-12 * bg_random_ln(size));
+                plan.days = 1 + 3 * length;
+        }
+        return plan;
+}
+
 static size_t draw_plans(Walk *walk, Plan plans[PLANS_MAX])
 {
-        BgRandom *random = &walk->random;
         double size = walk->model->m * (bg_random_exp(walk->model->lambda) - 1);
+        /* where there is something to surge: a few percent of the small, every third of the large */
+        const double chances[] = { fmin(0.35, 0.02 + size / 4000), 0.05, 0.03 };
         size_t n = 0;
 
         if (walk->spec->pure || walk->spec->null)
                 return 0;
-        /* where there is something to surge: a few percent of the small, every third of the large */
-        if (bg_random_uniform(random) < fmin(0.35, 0.02 + size / 4000))
-                plans[n++] = (Plan){ BG_INCIDENT_SURGE, 2 * bg_random_exp(1.6 * bg_random_uniform(random)),
-                                     4 + 26 * bg_random_uniform(random), bg_random_uniform(random) };
-        if (bg_random_uniform(random) < 0.05)
-                plans[n++] = (Plan){ BG_INCIDENT_AUTHOR, 12 + floor(12 * bg_random_exponential(random)),
-                                     0.1 + bg_random_uniform(random), bg_random_uniform(random) };
-        if (bg_random_uniform(random) < 0.03)
-                plans[n++] = (Plan){ BG_INCIDENT_TEAM, 12 + floor(12 * bg_random_exponential(random)),
-                                     1 + 3 * bg_random_uniform(random), bg_random_uniform(random) };
+        for (int kind = BG_INCIDENT_SURGE; kind <= BG_INCIDENT_TEAM; kind++)
+                if (bg_random_uniform(&walk->random) < chances[kind])
+                        plans[n++] = draw_plan(&walk->random, (BgIncidentKind)kind);
         return n;
 }
 
@@ -407,7 +424,8 @@ static int draw_models(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom *
                 BgEcosystemModel *model = &out->models[i];
                 double u = bg_random_uniform(random);
 
-                model->org = (uint32_t)(n_orgs * bg_random_uniform(random) * bg_random_uniform(random));
+                model->org = (uint32_t)(n_orgs * bg_random_uniform(random));
+                model->org = (uint32_t)(model->org * bg_random_uniform(random)); /* a few have many */
                 model->number = used[model->org]++;
                 /* pure: every model is seen for half of the history at least */
                 model->release = (uint32_t)(spec->days * DAY * (spec->pure ? 0.5 * u : 0.85 * u));
@@ -422,7 +440,8 @@ static int draw_outages(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom 
 
         for (unsigned i = 0; i < (spec->null || spec->pure ? 0 : spec->n_outages); i++) {
                 /* one in each part of the history, so that they never overlap */
-                double part = spec->days / spec->n_outages, length = fmin(0.5 + 2.5 * bg_random_uniform(random), part / 4);
+                double part = spec->days / spec->n_outages;
+                double length = fmin(0.5 + 2.5 * bg_random_uniform(random), part / 4);
                 double begin = part * (i + 0.25 + 0.4 * bg_random_uniform(random));
 
                 r = grow(&out->incidents, &out->cap_incidents, out->n_incidents + 1, sizeof(*out->incidents));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The worker pool keeps the order; here is only the pace. `prepare` looks at the end of each turn whether anything is dirty, so
+ * The workers keep the order; here is only the pace. `prepare` looks at the end of each turn whether anything is dirty, so
  * that whoever makes it so need not know of refits.
  */
 #include "daemon/io/refit.h"
@@ -19,11 +19,11 @@ enum {
 };
 
 typedef struct Job {
-        BgPoolTask task;
+        BgTask task;
         BgRefitJob *refit;
 } Job;
 
-static void run_job(BgPoolTask *task) { bg_refit_run(((Job *)task)->refit); }
+static void run_job(BgTask *task) { bg_refit_run(((Job *)task)->refit); }
 
 static void on_done(void *data) { uv_async_send(&((BgRefit *)data)->async); } /* on a worker */
 
@@ -32,7 +32,7 @@ static void on_done(void *data) { uv_async_send(&((BgRefit *)data)->async); } /*
 static void take(BgRefit *refit)
 {
         refit->taken_at = bg_clock_steady_us();
-        while (bg_pool_n_outstanding(refit->pool) < JOBS_PER_THREAD * refit->spec.n_threads) {
+        while (bg_workers_n_outstanding(refit->workers) < JOBS_PER_THREAD * refit->spec.n_threads) {
                 Job *job = calloc(1, sizeof(*job));
 
                 if (!job)
@@ -43,9 +43,9 @@ static void take(BgRefit *refit)
                         free(job);
                         return;
                 }
-                if (bg_pool_n_outstanding(refit->pool) == 0)
+                if (bg_workers_n_outstanding(refit->workers) == 0)
                         refit->progress_at = refit->taken_at;
-                bg_pool_submit(refit->pool, &job->task);
+                bg_workers_submit(refit->workers, &job->task);
                 refit->health->refit_jobs++;
                 refit->health->refit_jobs_running++;
         }
@@ -65,7 +65,7 @@ static void on_prepare(uv_prepare_t *handle)
         int64_t wait_us;
 
         if (refit->stopped || bg_core_n_dirty(refit->core) == 0 || uv_is_active((uv_handle_t *)&refit->coalesce) ||
-            bg_pool_n_outstanding(refit->pool) >= JOBS_PER_THREAD * refit->spec.n_threads)
+            bg_workers_n_outstanding(refit->workers) >= JOBS_PER_THREAD * refit->spec.n_threads)
                 return;
         /* a series that was quiet is refitted at once; the wait is for what comes on its heels */
         wait_us = refit->taken_at + refit->spec.coalesce_us - bg_clock_steady_us();
@@ -79,7 +79,7 @@ static void on_prepare(uv_prepare_t *handle)
 
 static void arm_due(BgRefit *refit);
 
-static void adopt(BgRefit *refit, BgPoolTask *task)
+static void adopt(BgRefit *refit, BgTask *task)
 {
         Job *job = (Job *)task;
 
@@ -93,9 +93,9 @@ static void on_async(uv_async_t *handle)
 {
         BgRefit *refit = handle->data;
         uint64_t until = uv_hrtime() + ADOPT_NS_PER_TURN;
-        BgPoolTask *task;
+        BgTask *task;
 
-        while ((task = bg_pool_collect(refit->pool))) {
+        while ((task = bg_workers_collect(refit->workers))) {
                 adopt(refit, task);
                 if (uv_hrtime() > until) {
                         uv_async_send(&refit->async);
@@ -146,7 +146,7 @@ int bg_refit_open(BgRefit *refit, uv_loop_t *loop, const BgRefitSpec *spec, BgCo
         uv_timer_init(loop, &refit->due);
         refit->async.data = refit->prepare.data = refit->coalesce.data = refit->due.data = refit;
         refit->n_handles = 4;
-        r = bg_pool_new(&refit->pool, spec->n_threads, on_done, refit);
+        r = bg_workers_new(&refit->workers, spec->n_threads, on_done, refit);
         if (r)
                 return r;
         uv_prepare_start(&refit->prepare, on_prepare);
@@ -163,12 +163,12 @@ void bg_refit_configure(BgRefit *refit, const BgRefitSpec *spec)
 
 void bg_refit_stop(BgRefit *refit)
 {
-        BgPoolTask *task;
+        BgTask *task;
 
-        if (refit->stopped || !refit->pool)
+        if (refit->stopped || !refit->workers)
                 return;
         refit->stopped = true;
-        while ((task = bg_pool_wait(refit->pool)))
+        while ((task = bg_workers_wait(refit->workers)))
                 adopt(refit, task);
         uv_timer_stop(&refit->coalesce);
         uv_timer_stop(&refit->due);
@@ -176,7 +176,7 @@ void bg_refit_stop(BgRefit *refit)
 
 int64_t bg_refit_waiting_since_us(const BgRefit *refit)
 {
-        return refit->pool && bg_pool_n_outstanding(refit->pool) ? refit->progress_at : 0;
+        return refit->workers && bg_workers_n_outstanding(refit->workers) ? refit->progress_at : 0;
 }
 
 static void handle_closed(uv_handle_t *handle)
@@ -201,8 +201,8 @@ void bg_refit_close(BgRefit *refit, void (*closed)(void *data), void *data)
         refit->closed = closed;
         refit->closed_data = data;
         /* the threads first: their call of on_done ends in the async handle */
-        bg_pool_free(refit->pool);
-        refit->pool = NULL;
+        bg_workers_free(refit->workers);
+        refit->workers = NULL;
         uv_close((uv_handle_t *)&refit->prepare, handle_closed);
         uv_close((uv_handle_t *)&refit->async, handle_closed);
         uv_close((uv_handle_t *)&refit->coalesce, handle_closed);

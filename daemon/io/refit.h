@@ -6,7 +6,7 @@
 
 #include "daemon/io/health.h"
 #include "daemon/stream/core.h"
-#include "daemon/util/pool.h"
+#include "daemon/util/workers.h"
 
 /*
  * Drives the refits of the core on worker threads: takes what is dirty, at most every `coalesce_us`, in jobs of some hundred
@@ -24,7 +24,7 @@ typedef struct BgRefit {
         BgRefitSpec spec;
         BgCore *core;
         BgHealth *health;
-        BgPool *pool;
+        BgWorkers *workers;
         uv_prepare_t prepare;
         uv_async_t async;
         uv_timer_t coalesce;

@@ -45,14 +45,15 @@ void bg_forecast_with(BgForecastPoint *points, const BgForecastSpec *spec, const
         for (size_t h = 0; h < n_horizons; h++) {
                 BgForecastPoint *point = points + h;
                 double relative, d = exposure(spec, fit, age_days, age_days + horizons[h], &relative);
-                double mean = limit((count + fit->m) * expm1(d)), variance;
+                double mean = limit((count + fit->m) * expm1(d)), variance, more[BG_QUANTILE_N];
 
                 relative += spec->burst + spec->noise_per_month * horizons[h] / BG_MONTH_DAYS;
                 variance = fit->dispersion * mean * exp(d) + relative * mean * mean;
                 point->days = horizons[h];
                 point->mean = limit(count + mean);
+                bg_negative_binomial_quantiles(more, bg_quantile_levels, BG_QUANTILE_N, mean, variance);
                 for (int i = 0; i < BG_QUANTILE_N; i++)
-                        point->q[i] = limit(count + bg_negative_binomial_quantile(bg_quantile_levels[i], mean, variance));
+                        point->q[i] = limit(count + more[i]);
                 /* the count never falls, but the lower quantiles of a law that widens faster than it grows would */
                 if (h > 0) {
                         point->mean = fmax(point->mean, points[h - 1].mean);

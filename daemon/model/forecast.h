@@ -58,10 +58,16 @@ double bg_forecast_rate(const BgFit *fit, double count, double age_days);
 double bg_forecast_ultimate(const BgFit *fit, double count, double age_days);
 
 /**
- * bg_negative_binomial_quantile() - smallest integer k with P(X <= k) >= p
- * @mean >= 0, @variance: at or below the mean it is a Poisson.   Relative error of the cdf behind it < 1e-9; a continuous
- * approximation (stated in the .c) above 1e7, where integers no longer matter.
+ * bg_negative_binomial_quantile() - smallest integer k with P(X <= k) >= level
+ * @level:    in (0, 1); at most 1 - 1e-12
+ * @mean:     >= 0
+ * @variance: at or below the mean it is a Poisson
+ *
+ * The distribution function behind it is good to 1e-10. Where mean > 1e7 and mean^2 / (variance - mean) > 1e5 an expansion takes its
+ * place, good to 1e-8 of the mean. Cost: proportional to the quantile up to a mean of 400, then a few us.
  */
-double bg_negative_binomial_quantile(double p, double mean, double variance);
+double bg_negative_binomial_quantile(double level, double mean, double variance);
+/** The same for n rising levels at once, at the cost of little more than the largest alone while the mean is small. */
+void bg_negative_binomial_quantiles(double *quantiles, const double *levels, size_t n, double mean, double variance);
 
 #endif

@@ -18,9 +18,9 @@ static CurveEdge edge_at(const BgGrowth *g, double age_days) {
 
 BgGrowth bg_growth_from_theta(const double theta[BG_THETA_N], double m) {
         return (BgGrowth){
-                .lambda = clamp(exp(clamp(theta[BG_THETA_LN_LAMBDA], -BG_GROWTH_LN_MAX, BG_GROWTH_LN_MAX)), 0, 1e6),
+                .lambda = exp(clamp(theta[BG_THETA_LN_LAMBDA], BG_GROWTH_LN_LAMBDA_ZERO, BG_GROWTH_LN_LAMBDA_MAX)),
                 .mu = clamp(theta[BG_THETA_MU], -BG_GROWTH_MU_MAX, BG_GROWTH_MU_MAX),
-                .sigma = clamp(exp(clamp(theta[BG_THETA_LN_SIGMA], -BG_GROWTH_LN_MAX, BG_GROWTH_LN_MAX)), 1e-6, 1e6),
+                .sigma = exp(clamp(theta[BG_THETA_LN_SIGMA], BG_GROWTH_LN_SIGMA_MIN, BG_GROWTH_LN_SIGMA_MAX)),
                 .m = m,
         };
 }

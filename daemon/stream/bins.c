@@ -14,16 +14,20 @@
 typedef struct Cells {
         const BgSeries *series;
         BgSecond release;
-        BgSecond end;      /* of the last cell */
-        BgSecond at;       /* end of the previous cell */
-        uint32_t tally;    /* first tally that ends behind `at` */
+        BgSecond end;       /* of the last cell */
+        BgSecond at;        /* end of the previous cell */
+        uint32_t tally;     /* first tally that ends behind `at` */
         uint32_t n_tallies; /* those that are over by the end */
 } Cells;
 
 static Cells cells_begin(const BgSeries *series, BgSecond release, BgSecond end)
 {
-        return (Cells){ .series = series, .release = release, .end = end, .at = release,
-                        .tally = bg_series_tally_after(series, release), .n_tallies = bg_series_tally_after(series, end) };
+        return (Cells){ .series = series,
+                        .release = release,
+                        .end = end,
+                        .at = release,
+                        .tally = bg_series_tally_after(series, release),
+                        .n_tallies = bg_series_tally_after(series, end) };
 }
 
 static uint64_t grid_after(uint64_t age)
@@ -83,7 +87,8 @@ void bg_series_bins(BgSeriesBins *bins, const BgSeries *series, BgSecond release
         for (Cells cells = cells_begin(series, release, end); cells.at < end; n_cells++)
                 cells_next(&cells);
 
-        /* n_coarse groups of `coarse` cells, then groups of coarse - 1: BG_SERIES_BINS_MAX groups exactly, when there are too many */
+        /* n_coarse groups of `coarse` cells, then groups of coarse - 1: BG_SERIES_BINS_MAX groups exactly, when there are too
+         * many */
         size_t coarse = (n_cells + BG_SERIES_BINS_MAX - 1) / BG_SERIES_BINS_MAX;
         size_t n_coarse = coarse > 1 ? n_cells - BG_SERIES_BINS_MAX * (coarse - 1) : n_cells;
         int64_t before = 0;

@@ -14,7 +14,7 @@
  */
 
 #define SLOTS_MIN 256u
-#define PAD 64u           /* slots behind the last home */
+#define PAD 64u /* slots behind the last home */
 #define DISTANCE_MAX 255u
 
 #define LOW_BITS 40
@@ -28,9 +28,18 @@ typedef struct __attribute__((packed)) BgChildSlot {
         uint8_t distance; /* from home, plus 1; 0 = empty */
 } Slot;
 
-static inline uint64_t h_of(uint64_t hash) { return hash << 8 >> 16; }
-static inline uint64_t low_of(const Slot *slot) { return (uint64_t)slot->middle << 32 | slot->low; }
-static inline uint32_t home_of(uint64_t h, uint32_t n_slots) { return (uint32_t)(((h >> 16) * n_slots) >> 32); }
+static inline uint64_t h_of(uint64_t hash)
+{
+        return hash << 8 >> 16;
+}
+static inline uint64_t low_of(const Slot *slot)
+{
+        return (uint64_t)slot->middle << 32 | slot->low;
+}
+static inline uint32_t home_of(uint64_t h, uint32_t n_slots)
+{
+        return (uint32_t)(((h >> 16) * n_slots) >> 32);
+}
 
 /* The h of an entry of this home. */
 static uint64_t h_again(uint64_t low, uint32_t home, uint32_t n_slots)
@@ -48,7 +57,7 @@ void bg_children_deinit(BgChildren *children)
         memset(children, 0, sizeof(*children));
 }
 
-/* ---- runs --------------------------------------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------------------------------------ */
 
 /* First place whose entry does not come before (home, low); it may be empty. An entry at i with distance d has home i - d + 1. */
 static uint32_t seek(const BgChildrenShard *shard, uint32_t home, uint64_t low)
@@ -115,7 +124,7 @@ void bg_child_run_set(BgChildRun *run, uint32_t i, BgPlaceKey key, uint32_t seco
         slot->second = second;
 }
 
-/* ---- change ------------------------------------------------------------------------------------------------------------------- */
+/* ---- change ---------------------------------------------------------------------------------------------------------------- */
 
 /* Returns false when the shard has to grow first: no room behind, or an entry would be too far from home. */
 static bool put(BgChildrenShard *shard, uint64_t h, uint32_t key, uint32_t second)
@@ -137,7 +146,10 @@ static bool put(BgChildrenShard *shard, uint64_t h, uint32_t key, uint32_t secon
         memmove(&slots[i + 1], &slots[i], (end - i) * sizeof(*slots));
         for (uint32_t k = i + 1; k <= end; k++)
                 slots[k].distance++;
-        slots[i] = (Slot){ .key = key, .second = second, .low = (uint32_t)h, .middle = (uint8_t)(h >> 32),
+        slots[i] = (Slot){ .key = key,
+                           .second = second,
+                           .low = (uint32_t)h,
+                           .middle = (uint8_t)(h >> 32),
                            .distance = (uint8_t)(i - home + 1) };
         shard->n_used++;
         return true;
@@ -148,7 +160,8 @@ static bool refill(BgChildrenShard *into, const BgChildrenShard *from)
         for (uint32_t i = 0; i < (from->n_slots ? from->n_slots + PAD : 0); i++) {
                 const Slot *slot = &from->slots[i];
 
-                if (slot->distance && !put(into, h_again(low_of(slot), i - slot->distance + 1, from->n_slots), slot->key, slot->second))
+                if (slot->distance &&
+                    !put(into, h_again(low_of(slot), i - slot->distance + 1, from->n_slots), slot->key, slot->second))
                         return false;
         }
         return true;
@@ -214,7 +227,7 @@ void bg_children_erase(BgChildren *children, BgChildRun run)
                 erase_at(children, run.shard, run.first);
 }
 
-/* ---- merging models ----------------------------------------------------------------------------------------------------------- */
+/* ---- merging models -------------------------------------------------------------------------------------------------------- */
 
 static bool earliest(const Slot *slots, uint32_t n, BgPlaceKey key, BgSecond *secondp)
 {

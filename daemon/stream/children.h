@@ -66,8 +66,8 @@ void bg_children_erase(BgChildren *children, BgChildRun run);
 
 /**
  * bg_children_merge_models() - let every child of one model be one of another
- * @both: called for each child that was counted in both, with the later second: a count that has to go.   0 or -ENOMEM, which ends it.
- * Cost: one pass over the whole table, about 2 ns an entry.
+ * @both: called for each child that was counted in both, with the later second: a count that has to go. Its error ends it.
+ * Return: 0, or what `both` returned.    Cost: one pass over the whole table, about 2 ns an entry.
  */
 int bg_children_merge_models(BgChildren *children, BgModelId absorbed, BgModelId survivor,
                              int (*both)(void *data, unsigned relation, BgSecond later), void *data);

@@ -17,7 +17,7 @@ size_t bg_dossier_memory(const BgDossier *dossier)
         return dossier->cap_facts * sizeof(*dossier->facts) + dossier->n_shares * sizeof(*dossier->shares);
 }
 
-/* ---- the set of facts --------------------------------------------------------------------------------------------------------- */
+/* ---- the set of facts ------------------------------------------------------------------------------------------------------ */
 
 static int compare_names(const BgNames *names, BgNameRef a, BgNameRef b)
 {
@@ -112,7 +112,7 @@ int bg_dossier_put(BgDossier *dossier, const BgNames *names, const BgFact *fact)
         return 0;
 }
 
-/* ---- telling ------------------------------------------------------------------------------------------------------------------ */
+/* ---- telling --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Telling {
         const BgNames *names;
@@ -169,7 +169,9 @@ static void tell_one(Telling *t, const BgFact *fact)
 {
         switch (fact->kind) {
         case BG_FACT_ADD:
-                settle_in(t, (BgPlace){ .child = fact->child, .model = bg_names_root(t->names, fact->model), .at = fact->at,
+                settle_in(t, (BgPlace){ .child = fact->child,
+                                        .model = bg_names_root(t->names, fact->model),
+                                        .at = fact->at,
                                         .relation = fact->relation });
                 break;
         case BG_FACT_REMOVE:

@@ -37,7 +37,7 @@ typedef struct BgPlace {
         uint8_t relation;
 } BgPlace;
 
-/** What the dossier adds to the series now: key << 32 | second, rising. One each: a model's relation occurs twice for two children. */
+/** One count that a dossier adds to a series now: place key << 32 | second. Two children may have the same. */
 typedef uint64_t BgShare;
 static inline BgShare bg_share(uint32_t place_key, BgSecond at) { return (uint64_t)place_key << 32 | at; }
 

@@ -16,7 +16,10 @@ static int reject(BgReject *reasonp, BgReject reason)
         return BG_REGISTRY_E_REJECTED;
 }
 
-static BgDossier *dossier_at(const BgRegistry *registry, uint32_t id) { return bg_chunks_at(&registry->dossiers, id); }
+static BgDossier *dossier_at(const BgRegistry *registry, uint32_t id)
+{
+        return bg_chunks_at(&registry->dossiers, id);
+}
 
 static bool has_dossier(const BgChildRun *run)
 {
@@ -33,7 +36,7 @@ static uint32_t n_facts(const BgRegistry *registry, const BgChildRun *run)
         return has_dossier(run) ? dossier_at(registry, bg_child_run_second(run, 0))->n_facts : run->n;
 }
 
-/* ---- opening and joining dossiers --------------------------------------------------------------------------------------------- */
+/* ---- opening and joining dossiers ------------------------------------------------------------------------------------------ */
 
 static int put_fact(BgRegistry *registry, BgDossier *dossier, const BgFact *fact)
 {
@@ -85,8 +88,12 @@ static int take_entries(BgRegistry *registry, BgDossier *dossier, const BgChildR
                 BgPlaceKey key = bg_child_run_key(run, i);
                 BgStr name = { registry_model(registry, bg_place_model(key))->name, 0 };
                 size_t k = 0;
-                BgFact fact = { .at = bg_child_run_second(run, i), .kind = BG_FACT_ADD, .relation = (uint8_t)bg_place_relation(key),
-                                .child = child, .to_child = BG_NAME_NONE, .to_model = BG_NAME_NONE };
+                BgFact fact = { .at = bg_child_run_second(run, i),
+                                .kind = BG_FACT_ADD,
+                                .relation = (uint8_t)bg_place_relation(key),
+                                .child = child,
+                                .to_child = BG_NAME_NONE,
+                                .to_model = BG_NAME_NONE };
                 int r;
 
                 name.len = registry_model(registry, bg_place_model(key))->name_len;
@@ -171,7 +178,7 @@ static int join_dossiers(BgRegistry *registry, uint32_t into, uint32_t from, BgN
         return r;
 }
 
-/* ---- telling anew ------------------------------------------------------------------------------------------------------------- */
+/* ---- telling anew ---------------------------------------------------------------------------------------------------------- */
 
 static int reserve_scratch(BgRegistry *registry, size_t n)
 {
@@ -224,7 +231,7 @@ int family_retell(BgRegistry *registry, BgDossier *dossier)
 {
         size_t n_old = dossier->n_shares, n_max = bg_dossier_places_max(dossier), n_new;
         BgShare *old, *new;
-        int r = reserve_scratch(registry, n_max > n_old ? n_max : n_old);
+        int r = reserve_scratch(registry, (n_max > n_old ? n_max : n_old) + 1);
 
         if (r)
                 return r;
@@ -254,7 +261,7 @@ int family_retell(BgRegistry *registry, BgDossier *dossier)
         return r ? r : set_shares(registry, dossier, new, n_new);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------------------------------- */
 
 static int look_up(BgRegistry *registry, bool intern, BgStr text, BgNameRef *refp)
 {
@@ -308,7 +315,8 @@ static int tell(BgRegistry *registry, const BgEvent *event, BgFactKind kind, BgR
 {
         bool moves = event->type == BG_EVENT_MOVE;
         BgStr child = moves ? event->from_name : event->child, to_child = moves ? event->to_name : event->child;
-        BgFact fact = { .at = bg_second_from_us(event->at), .kind = (uint8_t)kind,
+        BgFact fact = { .at = bg_second_from_us(event->at),
+                        .kind = (uint8_t)kind,
                         .relation = kind == BG_FACT_ADD ? (uint8_t)event->relation : 0 };
         uint32_t id, to_id;
         BgNameRef name, to_name;

@@ -28,9 +28,9 @@ typedef struct Record {
 } Record;
 
 typedef struct Class {
-        uint32_t up;         /* towards the class that took over; itself in a root */
+        uint32_t up; /* towards the class that took over; itself in a root */
         BgModelId model;
-        BgNameRef first;     /* stands for the class */
+        BgNameRef first; /* stands for the class */
         BgNameRef display;
         BgSecond renamed_at; /* of the rename that made `display` */
         bool renamed;
@@ -65,7 +65,8 @@ uint64_t bg_names_hash(const BgNames *names, BgStr text)
 {
         uint64_t hash;
 
-        _Static_assert(sizeof(hash) == crypto_shorthash_BYTES && sizeof(names->hash_key) == crypto_shorthash_KEYBYTES, "SipHash-2-4");
+        _Static_assert(sizeof(hash) == crypto_shorthash_BYTES && sizeof(names->hash_key) == crypto_shorthash_KEYBYTES,
+                       "SipHash-2-4");
         crypto_shorthash((unsigned char *)&hash, (const unsigned char *)text.data, text.len, names->hash_key);
         return hash;
 }
@@ -93,10 +94,16 @@ int bg_names_compare(const BgNames *names, BgNameRef a, BgNameRef b)
         return order ? order : (s.len > t.len) - (s.len < t.len);
 }
 
-/* ---- the index ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the index ------------------------------------------------------------------------------------------------------------- */
 
-static inline uint32_t tag_of(uint64_t hash) { return (uint32_t)(hash >> 24); }
-static inline uint32_t home_of(uint32_t tag, uint32_t n_slots) { return (uint32_t)(((uint64_t)tag * n_slots) >> 32); }
+static inline uint32_t tag_of(uint64_t hash)
+{
+        return (uint32_t)(hash >> 24);
+}
+static inline uint32_t home_of(uint32_t tag, uint32_t n_slots)
+{
+        return (uint32_t)(((uint64_t)tag * n_slots) >> 32);
+}
 
 static BgNameRef find_hashed(const BgNames *names, BgStr text, uint64_t hash)
 {
@@ -105,7 +112,8 @@ static BgNameRef find_hashed(const BgNames *names, BgStr text, uint64_t hash)
 
         if (!shard->n_slots)
                 return BG_NAME_NONE;
-        for (uint32_t i = home_of(tag, shard->n_slots); shard->slots[i].ref != BG_NAME_NONE; i = i + 1 == shard->n_slots ? 0 : i + 1)
+        for (uint32_t i = home_of(tag, shard->n_slots); shard->slots[i].ref != BG_NAME_NONE;
+             i = i + 1 == shard->n_slots ? 0 : i + 1)
                 if (shard->slots[i].tag == tag && bg_str_equal(bg_names_text(names, shard->slots[i].ref), text))
                         return shard->slots[i].ref;
         return BG_NAME_NONE;
@@ -213,7 +221,7 @@ int bg_names_intern(BgNames *names, BgStr text, BgNameRef *refp)
         return 0;
 }
 
-/* ---- classes of joined names -------------------------------------------------------------------------------------------------- */
+/* ---- classes of joined names ----------------------------------------------------------------------------------------------- */
 
 static Class *class_of(const BgNames *names, const Record *r)
 {
@@ -307,8 +315,8 @@ static Class *ensure_class(BgNames *names, BgNameRef ref)
 
 static void show(const BgNames *names, Class *class, BgNameRef display, BgSecond at)
 {
-        if (class->renamed && (at < class->renamed_at ||
-                               (at == class->renamed_at && bg_names_compare(names, display, class->display) <= 0)))
+        if (class->renamed &&
+            (at < class->renamed_at || (at == class->renamed_at && bg_names_compare(names, display, class->display) <= 0)))
                 return;
         class->renamed = true;
         class->renamed_at = at;

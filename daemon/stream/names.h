@@ -14,7 +14,7 @@
  *
  * A name is 6 bytes and its text in an arena, found through a keyed hash. It may or may not belong to a model: names of renamed
  * or removed children are here too. Renames join names into classes (union-find); a class has one model or none, and is
- * displayed by the new name of its latest rename (same second: the bytewise larger), which does not depend on the order of joining.
+ * displayed by the new name of its latest rename (same second: the bytewise larger), in whatever order they are joined.
  */
 
 typedef uint32_t BgNameRef; /* place in the arena; not dense */
@@ -68,7 +68,7 @@ BgNameRef bg_names_display(const BgNames *names, BgNameRef ref);
 bool bg_names_cited(const BgNames *names, BgNameRef ref);
 void bg_names_cite(BgNames *names, BgNameRef ref);
 
-/** Join the classes of two names by a rename to `to`. The model of the joined class is that of `from`'s: set it anew. 0 or -ENOMEM. */
+/** Join the classes of two names by a rename to `to`. The joined class has the model of `from`: set it anew. 0 or -ENOMEM. */
 int bg_names_join(BgNames *names, BgNameRef from, BgNameRef to, BgSecond at);
 
 #endif

@@ -454,6 +454,8 @@ static int query_list(BgCore *core, const BgRequest *request, BgArena *arena, Bg
                 if (series->relation != request->relation || model->merged_into != BG_MODEL_NONE ||
                     !starts_with((BgStr){ model->name, model->name_len }, request->prefix))
                         continue;
+                if (series->n_times == 0 && series->n_tallies == 0 && !model->release)
+                        continue; /* what a move or a merger left behind */
                 ranked[n++] = (struct ranked){ rank_key(core, series, model, request->sort, as_of), model->name, id };
         }
         qsort(ranked, n, sizeof(*ranked), by_rank);

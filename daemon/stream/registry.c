@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life --------------------------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
 int bg_registry_new(BgRegistry **registryp, const BgRegistrySpec *spec)
 {
@@ -63,7 +63,7 @@ int registry_reserve(void *arrayp, size_t *capp, size_t n, size_t item_size)
         return 0;
 }
 
-/* ---- models and series -------------------------------------------------------------------------------------------------------- */
+/* ---- models and series ----------------------------------------------------------------------------------------------------- */
 
 int registry_ensure_model(BgRegistry *registry, BgNameRef name, BgModelId *modelp)
 {
@@ -80,7 +80,9 @@ int registry_ensure_model(BgRegistry *registry, BgNameRef name, BgModelId *model
 
         BgStr text = bg_names_text(&registry->names, bg_names_display(&registry->names, name));
 
-        *model = (BgModel){ .name = text.data, .name_len = (uint16_t)text.len, .release_basis = BG_RELEASE_GUESSED,
+        *model = (BgModel){ .name = text.data,
+                            .name_len = (uint16_t)text.len,
+                            .release_basis = BG_RELEASE_GUESSED,
                             .merged_into = BG_MODEL_NONE };
         for (unsigned i = 0; i < BG_RELATION_N; i++)
                 model->series[i] = BG_SERIES_NONE;
@@ -109,7 +111,8 @@ int registry_ensure_series(BgRegistry *registry, BgModelId model, unsigned relat
 
 BgModelId registry_resolve(const BgRegistry *registry, BgModelId model)
 {
-        for (const BgModel *m = registry_model(registry, model); m->merged_into != BG_MODEL_NONE; m = registry_model(registry, model))
+        for (const BgModel *m = registry_model(registry, model); m->merged_into != BG_MODEL_NONE;
+             m = registry_model(registry, model))
                 model = m->merged_into;
         return model;
 }
@@ -130,7 +133,7 @@ bool registry_names_full(const BgRegistry *registry, const BgStr *texts, size_t 
         return registry->names.n + n_new > registry->spec.models_max;
 }
 
-/* ---- what an apply did -------------------------------------------------------------------------------------------------------- */
+/* ---- what an apply did ----------------------------------------------------------------------------------------------------- */
 
 BgSeriesChange *registry_note(BgRegistry *registry, BgSeriesId series)
 {
@@ -173,7 +176,10 @@ static void report(BgRegistry *registry)
 }
 
 /* Age 0 cannot be second 0: that is taken for "nothing known". */
-static BgSecond release_second(BgSecond second) { return second ? second : 1; }
+static BgSecond release_second(BgSecond second)
+{
+        return second ? second : 1;
+}
 
 int registry_guess_release(BgRegistry *registry, BgModelId id)
 {
@@ -184,7 +190,8 @@ int registry_guess_release(BgRegistry *registry, BgModelId id)
         if (model->release_basis != BG_RELEASE_GUESSED)
                 return 0;
         for (unsigned i = 0; i < BG_RELATION_N; i++)
-                if (model->series[i] != BG_SERIES_NONE && bg_series_span(registry_series(registry, model->series[i]), &first, &last)) {
+                if (model->series[i] != BG_SERIES_NONE &&
+                    bg_series_span(registry_series(registry, model->series[i]), &first, &last)) {
                         any = true;
                         earliest = first < earliest ? first : earliest;
                 }
@@ -197,7 +204,7 @@ int registry_guess_release(BgRegistry *registry, BgModelId id)
         return registry_note_model(registry, id, true, false);
 }
 
-/* ---- edits -------------------------------------------------------------------------------------------------------------------- */
+/* ---- edits ----------------------------------------------------------------------------------------------------------------- */
 
 int registry_edit(BgRegistry *registry, BgSeriesId series, BgSecond at, bool gone)
 {
@@ -267,7 +274,7 @@ int registry_commit(BgRegistry *registry, BgStr child)
         return r;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------------------------------- */
 
 static int reject(BgReject *reasonp, BgReject reason)
 {
@@ -465,7 +472,7 @@ int bg_registry_apply(BgRegistry *registry, const BgEvent *event, BgReject *reas
         return r;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
 size_t bg_registry_n_models(const BgRegistry *registry)
 {
@@ -484,10 +491,11 @@ int64_t bg_registry_n_children(const BgRegistry *registry)
 
 size_t bg_registry_memory(const BgRegistry *registry)
 {
-        return sizeof(*registry) + bg_names_memory(&registry->names) + registry->children.memory + bg_chunks_memory(&registry->models) +
-               bg_chunks_memory(&registry->series) + bg_chunks_memory(&registry->dossiers) + registry->series_held +
-               registry->dossiers_held + registry->cap_edits * sizeof(BgEdit) + registry->cap_noted * sizeof(BgNoted) +
-               registry->cap_seconds * sizeof(BgSecond) + registry->cap_places * (sizeof(BgPlace) + 2 * sizeof(BgShare));
+        return sizeof(*registry) + bg_names_memory(&registry->names) + registry->children.memory +
+               bg_chunks_memory(&registry->models) + bg_chunks_memory(&registry->series) + bg_chunks_memory(&registry->dossiers) +
+               registry->series_held + registry->dossiers_held + registry->cap_edits * sizeof(BgEdit) +
+               registry->cap_noted * sizeof(BgNoted) + registry->cap_seconds * sizeof(BgSecond) +
+               registry->cap_places * (sizeof(BgPlace) + 2 * sizeof(BgShare));
 }
 
 const BgModel *bg_registry_model(const BgRegistry *registry, BgModelId id)

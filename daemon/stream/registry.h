@@ -77,7 +77,7 @@ typedef struct BgModel {
         const char *name; /* current name; NUL-terminated; owned by the registry */
         uint16_t name_len;
         uint8_t release_basis;   /* BgReleaseBasis */
-        BgSecond release;        /* age 0: stated, else the earliest hint, else the first event or tally edge; 0 = nothing known */
+        BgSecond release;        /* age 0: stated, else the earliest hint, else the first event or tally edge; 0 = not known */
         BgSeriesId series[BG_RELATION_N]; /* BG_SERIES_NONE where there is none */
         BgModelId merged_into;   /* BG_MODEL_NONE, or the model that took over (this one then has no series) */
         uint32_t release_heard;  /* which of all statements of a release it was; the later one counts when models merge */
@@ -98,8 +98,8 @@ typedef void BgRegistryChanged(void *data, BgSeriesId series, const BgSeriesChan
 
 typedef struct BgRegistrySpec {
         unsigned char hash_key[16]; /* secret of this store: the table's hash can then not be attacked */
-        uint32_t models_max;        /* names: models, aliases, moved and removed children; 0 = 2^27. A flood of invented names ends
-                                     * in rejections, not in swapping */
+        uint32_t models_max;        /* names: of models, aliases, moved and removed children; 0 = 2^27. A flood of invented names
+                                     * ends in rejections, not in swapping */
         BgRegistryChanged *changed; /* called at the end of apply, once for every series touched; must not apply; may be NULL */
         void *data;
 } BgRegistrySpec;
@@ -112,7 +112,7 @@ void bg_registry_free(BgRegistry *registry);
 #define BG_REGISTRY_E_DUPLICATE 1 /* known already: nothing changed, nothing need be stored */
 #define BG_REGISTRY_E_REJECTED 2  /* *reasonp says why: nothing changed */
 
-/** A child, with all its names, has this many facts at most: what is beyond is rejected as LIMIT. Real ones have fewer than 100. */
+/** A child, with all its names, has this many facts at most: more are rejected as LIMIT. Real ones have fewer than 100. */
 #define BG_REGISTRY_CHILD_FACTS_MAX 512
 
 /**
@@ -123,7 +123,7 @@ void bg_registry_free(BgRegistry *registry);
  * When a rename merges two models with tallies, those of the interval that begins first stay (then the shorter one, then the
  * larger count), and what overlaps them goes.
  *
- * Cost: O(1) for an add, about 4 sqrt(n) bytes moved for a late one; removes, moves and renames of children O(their facts);
+ * Cost: O(1) for an add, O(sqrt n) for a late one; removes, moves and renames of children O(facts x places of that child);
  * a rename that merges two models with children on both sides, and only that, walks the table of children.
  * Return: 0 when anything changed (or may matter later: a remove before its add), a code above, or -ENOMEM: the registry is then
  * good for nothing but bg_registry_free().
@@ -139,7 +139,7 @@ BgSeries *bg_registry_series(BgRegistry *registry, BgSeriesId id); /* valid unti
 /** By current or former name: BG_MODEL_NONE when unknown. */
 BgModelId bg_registry_find(const BgRegistry *registry, BgStr name);
 
-/* ---- counting --------------------------------------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------------------------------------- */
 
 /** Make `times` one rising run. O(n) when there are late events, else nothing. 0 or -ENOMEM. */
 int bg_series_settle(BgSeries *series);

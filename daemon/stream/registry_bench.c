@@ -67,8 +67,10 @@ static void check(int r)
 static void merge_two(BgRegistry *registry)
 {
         char from[64], to[64];
-        BgEvent e = { .type = BG_EVENT_MOVE, .from_name = make_name(from, sizeof(from), "model", 0),
-                      .to_name = make_name(to, sizeof(to), "model", 1), .at = bg_second_to_us(300000000) };
+        BgEvent e = { .type = BG_EVENT_MOVE,
+                      .from_name = make_name(from, sizeof(from), "model", 0),
+                      .to_name = make_name(to, sizeof(to), "model", 1),
+                      .at = bg_second_to_us(300000000) };
         uint64_t began = now_ns(CLOCK_THREAD_CPUTIME_ID);
 
         check(bg_registry_apply(registry, &e, NULL));

@@ -27,12 +27,27 @@ void *__wrap_reallocarray(void *block, size_t n, size_t size);
 
 static unsigned n_left = UINT32_MAX; /* allocations that succeed */
 
-static bool out_of_memory(void) { return n_left == 0 || n_left-- == 0; }
+static bool out_of_memory(void)
+{
+        return n_left == 0 || n_left-- == 0;
+}
 
-void *__wrap_malloc(size_t size) { return out_of_memory() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t n, size_t size) { return out_of_memory() ? NULL : __real_calloc(n, size); }
-void *__wrap_realloc(void *block, size_t size) { return out_of_memory() ? NULL : __real_realloc(block, size); }
-void *__wrap_reallocarray(void *block, size_t n, size_t size) { return out_of_memory() ? NULL : __real_reallocarray(block, n, size); }
+void *__wrap_malloc(size_t size)
+{
+        return out_of_memory() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t n, size_t size)
+{
+        return out_of_memory() ? NULL : __real_calloc(n, size);
+}
+void *__wrap_realloc(void *block, size_t size)
+{
+        return out_of_memory() ? NULL : __real_realloc(block, size);
+}
+void *__wrap_reallocarray(void *block, size_t n, size_t size)
+{
+        return out_of_memory() ? NULL : __real_reallocarray(block, n, size);
+}
 
 static BgEvent make_event(unsigned i, char text[4][32])
 {

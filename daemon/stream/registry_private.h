@@ -71,7 +71,7 @@ BgModelId registry_resolve(const BgRegistry *registry, BgModelId model);
 /** Whether so many names of these are new and do not fit any more. Absent names do not count. */
 bool registry_names_full(const BgRegistry *registry, const BgStr *texts, size_t n);
 
-/* ---- family.c ----------------------------------------------------------------------------------------------------------------- */
+/* ---- family.c -------------------------------------------------------------------------------------------------------------- */
 
 /** An add to a child that has a dossier, or needs one. As bg_registry_apply(). */
 int family_add(BgRegistry *registry, const BgEvent *event, BgReject *reasonp);
@@ -81,7 +81,7 @@ int family_move(BgRegistry *registry, const BgEvent *event, BgReject *reasonp);
 /** Tell a dossier anew; what is different becomes edits. 0 or -ENOMEM. */
 int family_retell(BgRegistry *registry, BgDossier *dossier);
 
-/* ---- union.c ------------------------------------------------------------------------------------------------------------------ */
+/* ---- union.c --------------------------------------------------------------------------------------------------------------- */
 
 /** Two names are one model from now on. 0 or -ENOMEM. */
 int union_join(BgRegistry *registry, BgNameRef from, BgNameRef to, BgSecond at);

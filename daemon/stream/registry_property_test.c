@@ -19,7 +19,7 @@
 
 enum { NAMES_MAX = 24, FACTS_MAX = 400 };
 
-/* ---- random numbers (splitmix64: the seed says everything) --------------------------------------------------------------------- */
+/* ---- random numbers (splitmix64: the seed says everything) ----------------------------------------------------------------- */
 
 static uint64_t rng;
 
@@ -32,9 +32,12 @@ static uint64_t draw(void)
         return z ^ z >> 31;
 }
 
-static unsigned below(unsigned n) { return (unsigned)(draw() % n); }
+static unsigned below(unsigned n)
+{
+        return (unsigned)(draw() % n);
+}
 
-/* ---- a random history ----------------------------------------------------------------------------------------------------------- */
+/* ---- a random history ------------------------------------------------------------------------------------------------------ */
 
 typedef struct History {
         char names[NAMES_MAX][16];
@@ -44,11 +47,23 @@ typedef struct History {
         unsigned n_seconds;
 } History;
 
-static BgStr name_of(const History *h, unsigned i) { return bg_str(h->names[i]); }
-static BgStr any_name(const History *h) { return name_of(h, below(h->n_names)); }
+static BgStr name_of(const History *h, unsigned i)
+{
+        return bg_str(h->names[i]);
+}
+static BgStr any_name(const History *h)
+{
+        return name_of(h, below(h->n_names));
+}
 /* The first half are mostly models, the second half mostly children; now and then a name is both. */
-static BgStr model_name(const History *h) { return below(12) ? name_of(h, below(h->n_names / 2)) : any_name(h); }
-static BgStr child_name(const History *h) { return below(12) ? name_of(h, h->n_names / 2 + below(h->n_names - h->n_names / 2)) : any_name(h); }
+static BgStr model_name(const History *h)
+{
+        return below(12) ? name_of(h, below(h->n_names / 2)) : any_name(h);
+}
+static BgStr child_name(const History *h)
+{
+        return below(12) ? name_of(h, h->n_names / 2 + below(h->n_names - h->n_names / 2)) : any_name(h);
+}
 
 static int64_t any_time(const History *h)
 {
@@ -122,7 +137,7 @@ static void random_history(History *h)
         random_tallies(h);
 }
 
-/* ---- the oracle ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the oracle ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct OraclePlace {
         BgStr child;
@@ -146,9 +161,15 @@ static unsigned index_of(const History *h, BgStr name)
         return 0;
 }
 
-static unsigned class_of(const Oracle *o, BgStr name) { return o->class[index_of(o->h, name)]; }
+static unsigned class_of(const Oracle *o, BgStr name)
+{
+        return o->class[index_of(o->h, name)];
+}
 
-static bool is_rename(const BgEvent *e) { return e->type == BG_EVENT_MOVE && !e->model.len; }
+static bool is_rename(const BgEvent *e)
+{
+        return e->type == BG_EVENT_MOVE && !e->model.len;
+}
 
 static void oracle_classes(Oracle *o)
 {
@@ -215,7 +236,10 @@ static int compare_text(BgStr a, BgStr b)
         return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-static int rank(const BgEvent *e) { return e->type == BG_EVENT_ADD ? 0 : e->type == BG_EVENT_REMOVE ? 1 : is_rename(e) ? 3 : 2; }
+static int rank(const BgEvent *e)
+{
+        return e->type == BG_EVENT_ADD ? 0 : e->type == BG_EVENT_REMOVE ? 1 : is_rename(e) ? 3 : 2;
+}
 
 static int compare_events(const void *left, const void *right)
 {
@@ -255,7 +279,7 @@ static void oracle_run(Oracle *o, const History *h)
         }
 }
 
-/* ---- dumps: one line a model, sorted -------------------------------------------------------------------------------------------- */
+/* ---- dumps: one line a model, sorted --------------------------------------------------------------------------------------- */
 
 typedef struct Dump {
         char lines[NAMES_MAX][8192];
@@ -272,7 +296,10 @@ static void __attribute__((format(printf, 2, 3))) append(char **p, const char *f
         va_end(args);
 }
 
-static int compare_lines(const void *a, const void *b) { return strcmp(a, b); }
+static int compare_lines(const void *a, const void *b)
+{
+        return strcmp(a, b);
+}
 
 static int compare_seconds(const void *left, const void *right)
 {
@@ -282,7 +309,8 @@ static int compare_seconds(const void *left, const void *right)
 }
 
 /* Appends the counts of one relation; returns whether there is anything. */
-static bool dump_series(char **p, unsigned relation, BgSecond *times, unsigned n_times, const BgTally *tallies, unsigned n_tallies)
+static bool dump_series(char **p, unsigned relation, BgSecond *times, unsigned n_times, const BgTally *tallies,
+                        unsigned n_tallies)
 {
         if (!n_times && !n_tallies)
                 return false;
@@ -341,7 +369,7 @@ static BgStr oracle_display(const Oracle *o, unsigned class)
 static void dump_oracle(Dump *dump, const Oracle *o)
 {
         dump->n = 0;
-        for (unsigned class = 0; class < o->h->n_names; class++) {
+        for (unsigned class = 0; class < o->h->n_names; class ++) {
                 char *line = dump->lines[dump->n], *p = line;
                 BgStr name = oracle_display(o, class);
                 BgSecond guess = UINT32_MAX;
@@ -362,7 +390,8 @@ static void dump_oracle(Dump *dump, const Oracle *o)
                                 const BgEvent *e = &o->h->events[i];
 
                                 if (e->type == BG_EVENT_TALLY && class_of(o, e->model) == class && e->relation == relation)
-                                        tallies[n_tallies++] = (BgTally){ bg_second_from_us(e->from), bg_second_from_us(e->to), e->count, 0 };
+                                        tallies[n_tallies++] =
+                                                (BgTally){ bg_second_from_us(e->from), bg_second_from_us(e->to), e->count, 0 };
                         }
                         any |= dump_series(&p, relation, times, n_times, tallies, n_tallies);
                         if (n_times && times[0] < guess)
@@ -391,7 +420,9 @@ static void dump_registry(Dump *dump, BgRegistry *registry)
                 assert_int_equal(strlen(model->name), model->name_len);
                 append(&p, "%s", model->name);
                 for (unsigned relation = 0; relation < BG_RELATION_N; relation++) {
-                        BgSeries *s = model->series[relation] == BG_SERIES_NONE ? NULL : bg_registry_series(registry, model->series[relation]);
+                        BgSeries *s = model->series[relation] == BG_SERIES_NONE
+                                              ? NULL
+                                              : bg_registry_series(registry, model->series[relation]);
 
                         if (!s)
                                 continue;
@@ -407,7 +438,7 @@ static void dump_registry(Dump *dump, BgRegistry *registry)
         qsort(dump->lines, dump->n, sizeof(*dump->lines), compare_lines);
 }
 
-/* ---- telling it to a registry ---------------------------------------------------------------------------------------------------- */
+/* ---- telling it to a registry ---------------------------------------------------------------------------------------------- */
 
 typedef struct Sums {
         int64_t children[4096];
@@ -464,6 +495,12 @@ static void check_sums(BgRegistry *registry, const Sums *sums)
                 n += series->n_times;
         }
         assert_int_equal(bg_registry_n_children(registry), n);
+
+        size_t held = 0;
+
+        for (size_t i = 0; i < registry->dossiers.n; i++)
+                held += bg_dossier_memory(bg_chunks_at(&registry->dossiers, i));
+        assert_int_equal(registry->dossiers_held, held);
 }
 
 static void check_names(BgRegistry *registry, const Oracle *o)
@@ -473,7 +510,8 @@ static void check_names(BgRegistry *registry, const Oracle *o)
                 BgModelId first = bg_registry_find(registry, name_of(o->h, o->class[i]));
                 BgStr shown = oracle_display(o, o->class[i]);
 
-                /* Every name of a class is found, or none was heard of as a model. A first name may never have been heard at all. */
+                /* Every name of a class is found, or none was heard of as a model. A first name may never have been heard at all.
+                 */
                 if (id == BG_MODEL_NONE || first == BG_MODEL_NONE)
                         continue;
                 assert_int_equal(id, first);

@@ -65,7 +65,7 @@ static int teardown(void **state)
         return 0;
 }
 
-/* ---- telling: times are seconds after 2015 ---------------------------------------------------------------------------------------- */
+/* ---- telling: times are seconds after 2015 --------------------------------------------------------------------------------- */
 
 static int tell(World *w, const BgEvent *e)
 {
@@ -73,15 +73,25 @@ static int tell(World *w, const BgEvent *e)
         return bg_registry_apply(w->registry, e, &w->reason);
 }
 
-static int64_t us(BgSecond second) { return bg_second_to_us(second) + 999999; /* rounded down */ }
+static int64_t us(BgSecond second)
+{
+        return bg_second_to_us(second) + 999999; /* rounded down */
+}
 
 static int add_with(World *w, const char *model, const char *child, BgSecond at, BgRelation relation, int64_t release)
 {
-        return tell(w, &(BgEvent){ .type = BG_EVENT_ADD, .model = bg_str(model), .child = bg_str(child), .at = us(at),
-                                   .relation = relation, .release = release });
+        return tell(w, &(BgEvent){ .type = BG_EVENT_ADD,
+                                   .model = bg_str(model),
+                                   .child = bg_str(child),
+                                   .at = us(at),
+                                   .relation = relation,
+                                   .release = release });
 }
 
-static int add(World *w, const char *model, const char *child, BgSecond at) { return add_with(w, model, child, at, BG_RELATION_FINETUNE, 0); }
+static int add(World *w, const char *model, const char *child, BgSecond at)
+{
+        return add_with(w, model, child, at, BG_RELATION_FINETUNE, 0);
+}
 
 static int drop(World *w, const char *model, const char *child, BgSecond at)
 {
@@ -95,13 +105,18 @@ static int rename_to(World *w, const char *from, const char *to, BgSecond at)
 
 static int reparent(World *w, const char *from, const char *to, const char *model, const char *to_model, BgSecond at)
 {
-        return tell(w, &(BgEvent){ .type = BG_EVENT_MOVE, .from_name = bg_str(from), .to_name = bg_str(to), .model = bg_str(model),
-                                   .to_model = bg_str(to_model), .at = us(at) });
+        return tell(w, &(BgEvent){ .type = BG_EVENT_MOVE,
+                                   .from_name = bg_str(from),
+                                   .to_name = bg_str(to),
+                                   .model = bg_str(model),
+                                   .to_model = bg_str(to_model),
+                                   .at = us(at) });
 }
 
 static int tally(World *w, const char *model, BgSecond from, BgSecond to, int64_t count)
 {
-        return tell(w, &(BgEvent){ .type = BG_EVENT_TALLY, .model = bg_str(model), .from = us(from), .to = us(to), .count = count });
+        return tell(w,
+                    &(BgEvent){ .type = BG_EVENT_TALLY, .model = bg_str(model), .from = us(from), .to = us(to), .count = count });
 }
 
 static int release(World *w, const char *model, BgSecond at)
@@ -120,7 +135,8 @@ static BgSeries *series_of(World *w, const char *name, BgRelation relation)
 {
         const BgModel *model = model_of(w, name);
 
-        return model && model->series[relation] != BG_SERIES_NONE ? bg_registry_series(w->registry, model->series[relation]) : NULL;
+        return model && model->series[relation] != BG_SERIES_NONE ? bg_registry_series(w->registry, model->series[relation])
+                                                                  : NULL;
 }
 
 static int64_t count_of(World *w, const char *name)
@@ -140,7 +156,7 @@ static void assert_rejected(World *w, int r, BgReject reason)
         assert_int_equal(w->n_seen, 0);
 }
 
-/* ---- adds ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- adds ------------------------------------------------------------------------------------------------------------------ */
 
 static void test_add(void **state)
 {
@@ -158,7 +174,7 @@ static void test_add(void **state)
         assert_int_equal(add(w, "m/a", "c/2", 100), 0);
         assert_false(w->seen[0].change.release_changed);
         assert_int_equal(add_with(w, "m/a", "c/1", 100, BG_RELATION_ADAPTER, 0), 0); /* once per relation */
-        assert_int_equal(add(w, "m/b", "c/1", 100), 0);                             /* and model */
+        assert_int_equal(add(w, "m/b", "c/1", 100), 0);                              /* and model */
         assert_int_equal(count_of(w, "m/a"), 2);
         assert_int_equal(count_of(w, "m/b"), 1);
         assert_int_equal(bg_registry_n_children(w->registry), 4);
@@ -210,7 +226,7 @@ static void test_many_parents(void **state)
         assert_int_equal(add(w, "m/new", "c/2", 100), 0);
 }
 
-/* ---- removes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- removes --------------------------------------------------------------------------------------------------------------- */
 
 static void test_remove(void **state)
 {
@@ -241,7 +257,7 @@ static void test_remove(void **state)
         assert_rejected(w, drop(w, "m/b", "m/b", 70), BG_REJECT_SELF);
 }
 
-/* ---- children move --------------------------------------------------------------------------------------------------------------- */
+/* ---- children move --------------------------------------------------------------------------------------------------------- */
 
 static void test_reparent(void **state)
 {
@@ -303,7 +319,7 @@ static void test_rename_before_both(void **state)
         assert_int_equal(series_of(w, "m/a", BG_RELATION_FINETUNE)->times[0], 90);
 }
 
-/* ---- models move ----------------------------------------------------------------------------------------------------------------- */
+/* ---- models move ----------------------------------------------------------------------------------------------------------- */
 
 static void test_model_renamed(void **state)
 {
@@ -381,7 +397,7 @@ static void test_tallies_merge(void **state)
         assert_rejected(w, tally(w, "m/b", 150, 250, 50), BG_REJECT_OVERLAP);
 }
 
-/* ---- tallies and releases -------------------------------------------------------------------------------------------------------- */
+/* ---- tallies and releases -------------------------------------------------------------------------------------------------- */
 
 static void test_tally(void **state)
 {
@@ -397,8 +413,13 @@ static void test_tally(void **state)
         assert_rejected(w, tally(w, "m/a", 199, 210, 2), BG_REJECT_OVERLAP);
         assert_rejected(w, tally(w, "m/a", 300, 300, 2), BG_REJECT_INTERVAL);
         assert_int_equal(count_of(w, "m/a"), 2);
-        assert_int_equal(tell(w, &(BgEvent){ .type = BG_EVENT_TALLY, .model = BG_STR("m/a"), .from = us(100), .to = us(150), .count = 9,
-                                             .relation = BG_RELATION_DOWNLOAD }), 0); /* its own series */
+        assert_int_equal(tell(w, &(BgEvent){ .type = BG_EVENT_TALLY,
+                                             .model = BG_STR("m/a"),
+                                             .from = us(100),
+                                             .to = us(150),
+                                             .count = 9,
+                                             .relation = BG_RELATION_DOWNLOAD }),
+                         0); /* its own series */
         assert_int_equal(bg_series_count(series_of(w, "m/a", BG_RELATION_DOWNLOAD), 150), 9);
 }
 
@@ -430,7 +451,7 @@ static void test_release(void **state)
         assert_true(w->seen[0].change.release_changed);
 }
 
-/* ---- limits, extremes, memory ---------------------------------------------------------------------------------------------------- */
+/* ---- limits, extremes, memory ---------------------------------------------------------------------------------------------- */
 
 static void test_limit(void **state)
 {
@@ -462,9 +483,15 @@ static void test_extreme_times(void **state)
         assert_int_equal(bg_second_from_us(bg_second_to_us(UINT32_MAX)), UINT32_MAX);
         assert_int_equal(bg_second_from_us(bg_second_to_us(UINT32_MAX) - 1), UINT32_MAX - 1);
         assert_int_equal(add(w, "m/a", "c/1", 0), 0);
-        assert_int_equal(tell(w, &(BgEvent){ .type = BG_EVENT_ADD, .model = BG_STR("m/a"), .child = BG_STR("c/2"), .at = BG_TIME_MAX }), 0);
-        assert_int_equal(tell(w, &(BgEvent){ .type = BG_EVENT_TALLY, .model = BG_STR("m/a"), .from = BG_TIME_MIN, .to = BG_TIME_MAX,
-                                             .count = BG_COUNT_MAX }), 0);
+        assert_int_equal(
+                tell(w, &(BgEvent){ .type = BG_EVENT_ADD, .model = BG_STR("m/a"), .child = BG_STR("c/2"), .at = BG_TIME_MAX }),
+                0);
+        assert_int_equal(tell(w, &(BgEvent){ .type = BG_EVENT_TALLY,
+                                             .model = BG_STR("m/a"),
+                                             .from = BG_TIME_MIN,
+                                             .to = BG_TIME_MAX,
+                                             .count = BG_COUNT_MAX }),
+                         0);
         assert_int_equal(count_of(w, "m/a"), BG_COUNT_MAX + 1); /* the one at second 0 is not in (0, ..] */
         assert_int_equal(model_of(w, "m/a")->release, 1);
 }
@@ -481,7 +508,8 @@ static size_t resident(void)
         return rss * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Names of 26 bytes. The limit is what the registry itself counts: resident memory depends on the allocator, sanitizers included. */
+/* Names of 26 bytes. The limit is what the registry itself counts: resident memory depends on the allocator, sanitizers included.
+ */
 static void fill_and_measure(unsigned n_models, unsigned n_events, size_t limit)
 {
         BgRegistrySpec spec = { .hash_key = "0123456789abcde" };
@@ -521,10 +549,21 @@ static void test_memory(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                EXAMPLE(test_add),           EXAMPLE(test_another_time), EXAMPLE(test_many_parents),       EXAMPLE(test_remove),
-                EXAMPLE(test_reparent),      EXAMPLE(test_child_renamed), EXAMPLE(test_rename_before_both), EXAMPLE(test_model_renamed),
-                EXAMPLE(test_models_merge),  EXAMPLE(test_tallies_merge), EXAMPLE(test_tally),              EXAMPLE(test_release),
-                cmocka_unit_test(test_limit), EXAMPLE(test_extreme_times), cmocka_unit_test(test_memory),
+                EXAMPLE(test_add),
+                EXAMPLE(test_another_time),
+                EXAMPLE(test_many_parents),
+                EXAMPLE(test_remove),
+                EXAMPLE(test_reparent),
+                EXAMPLE(test_child_renamed),
+                EXAMPLE(test_rename_before_both),
+                EXAMPLE(test_model_renamed),
+                EXAMPLE(test_models_merge),
+                EXAMPLE(test_tallies_merge),
+                EXAMPLE(test_tally),
+                EXAMPLE(test_release),
+                cmocka_unit_test(test_limit),
+                EXAMPLE(test_extreme_times),
+                cmocka_unit_test(test_memory),
         };
 
         return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

@@ -14,7 +14,10 @@
 
 #define NEAR_END 1024u /* so many times are rather moved than put into the late run: 4 KiB, below a microsecond */
 
-static inline uint32_t n_main(const BgSeries *series) { return series->n_times - series->n_late; }
+static inline uint32_t n_main(const BgSeries *series)
+{
+        return series->n_times - series->n_late;
+}
 
 /* Number of times <= second. */
 static uint32_t count_to(const BgSecond *times, uint32_t n, BgSecond second)
@@ -47,7 +50,7 @@ uint32_t bg_series_events(const BgSeries *series, BgSecond after, BgSecond until
         return events_to(series, until) - events_to(series, after);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------------------------------- */
 
 /* What malloc really takes for n times: a multiple of 16 with 8 of its own. The spare room is filled, not wasted. */
 static size_t block_bytes(size_t n)
@@ -120,7 +123,7 @@ void bg_series_deinit(BgSeries *series, size_t *heldp)
         drop_tallies(series, heldp);
 }
 
-/* ---- tallies beside events ---------------------------------------------------------------------------------------------------- */
+/* ---- tallies beside events ------------------------------------------------------------------------------------------------- */
 
 uint32_t bg_series_tally_after(const BgSeries *series, BgSecond second)
 {
@@ -139,7 +142,10 @@ uint32_t bg_series_tally_after(const BgSeries *series, BgSecond second)
         return low;
 }
 
-static int64_t excess(int64_t count, int64_t events) { return count > events ? count - events : 0; }
+static int64_t excess(int64_t count, int64_t events)
+{
+        return count > events ? count - events : 0;
+}
 
 static void count_extra(BgSeries *series, uint32_t first)
 {
@@ -172,7 +178,7 @@ static void adjust_extra(BgSeries *series, BgSecond at)
                 series->tallies[i].extra += delta;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------------------------------- */
 
 int bg_series_settle(BgSeries *series)
 {
@@ -313,7 +319,7 @@ int bg_series_absorb(BgSeries *series, BgSeries *other, size_t *heldp)
         return 0;
 }
 
-/* ---- tallies ------------------------------------------------------------------------------------------------------------------ */
+/* ---- tallies --------------------------------------------------------------------------------------------------------------- */
 
 int bg_series_put_tally(BgSeries *series, BgSecond from, BgSecond to, int64_t count, int64_t *deltap, size_t *heldp)
 {
@@ -377,7 +383,7 @@ int bg_series_absorb_tallies(BgSeries *series, BgSeries *other, size_t *heldp)
         return 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
 int64_t bg_series_tallied(const BgSeries *series)
 {

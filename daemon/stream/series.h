@@ -15,7 +15,7 @@ void bg_series_deinit(BgSeries *series, size_t *heldp); /* the series then has n
 /** Count one event more. Cost: O(1) in time order, else O(sqrt n). 0 or -ENOMEM. */
 int bg_series_insert(BgSeries *series, BgSecond at, size_t *heldp);
 
-/** Many at once: `gone` are in the series, with multiplicity; both lists rise. Cost: O(n), or O(sqrt n) each when few. 0 or -ENOMEM. */
+/** Many at once: `gone` are in the series, with multiplicity; both lists rise. Cost: O(n). 0 or -ENOMEM. */
 int bg_series_edit(BgSeries *series, const BgSecond *gone, size_t n_gone, const BgSecond *fresh, size_t n_fresh, size_t *heldp);
 
 /** Take over all events of another series, which is left without. 0 or -ENOMEM. */
@@ -25,7 +25,7 @@ int bg_series_absorb_tallies(BgSeries *series, BgSeries *other, size_t *heldp);
 
 #define BG_SERIES_E_KNOWN 1
 #define BG_SERIES_E_OVERLAP 2
-/** Put a tally in, or give another count to the tally of this very interval. 0, a code, or -ENOMEM. *deltap: change of the tallied. */
+/** Put a tally in, or give another count to the one of this very interval. *deltap: change of the sum. 0, a code, or -ENOMEM. */
 int bg_series_put_tally(BgSeries *series, BgSecond from, BgSecond to, int64_t count, int64_t *deltap, size_t *heldp);
 
 /** Sum of the tallies. */

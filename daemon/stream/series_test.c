@@ -28,9 +28,15 @@ static uint64_t draw(void)
         return z ^ z >> 31;
 }
 
-static unsigned below(unsigned n) { return (unsigned)(draw() % n); }
+static unsigned below(unsigned n)
+{
+        return (unsigned)(draw() % n);
+}
 
-static void insert(BgSeries *series, BgSecond at, size_t *held) { assert_int_equal(bg_series_insert(series, at, held), 0); }
+static void insert(BgSeries *series, BgSecond at, size_t *held)
+{
+        assert_int_equal(bg_series_insert(series, at, held), 0);
+}
 
 static void tally(BgSeries *series, BgSecond from, BgSecond to, int64_t count, size_t *held)
 {
@@ -39,7 +45,7 @@ static void tally(BgSeries *series, BgSecond from, BgSecond to, int64_t count, s
         assert_int_equal(bg_series_put_tally(series, from, to, count, &delta, held), 0);
 }
 
-/* ---- by hand -------------------------------------------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------------------------------------- */
 
 static int64_t events_by_hand(const BgSeries *series, BgSecond after, BgSecond until)
 {
@@ -76,7 +82,7 @@ static void check_invariants(const BgSeries *series)
                 assert_true(series->tallies[i - 1].to <= series->tallies[i].from);
 }
 
-/* ---- counts --------------------------------------------------------------------------------------------------------------------- */
+/* ---- counts ---------------------------------------------------------------------------------------------------------------- */
 
 static void test_count(void **state)
 {
@@ -97,7 +103,8 @@ static void test_count(void **state)
                         if (kind < 6) {
                                 insert(&series, at, &held);
                         } else if (kind < 8 && at != other) {
-                                int r = bg_series_put_tally(&series, at < other ? at : other, at < other ? other : at, below(8), &delta, &held);
+                                int r = bg_series_put_tally(&series, at < other ? at : other, at < other ? other : at, below(8),
+                                                            &delta, &held);
 
                                 assert_true(r >= 0);
                         } else if (series.n_times) {
@@ -216,7 +223,7 @@ static void test_tallies(void **state)
         assert_int_equal(held, 0);
 }
 
-/* ---- bins ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- bins ------------------------------------------------------------------------------------------------------------------ */
 
 static void check_bins(const BgSeriesBins *bins, const BgSeries *series, BgSecond release, BgSecond as_of)
 {
@@ -394,8 +401,9 @@ static void test_random_bins(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_count),         cmocka_unit_test(test_late),           cmocka_unit_test(test_tallies),
-                cmocka_unit_test(test_grid),          cmocka_unit_test(test_monthly_tallies), cmocka_unit_test(test_daily_tallies),
+                cmocka_unit_test(test_count),           cmocka_unit_test(test_late),
+                cmocka_unit_test(test_tallies),         cmocka_unit_test(test_grid),
+                cmocka_unit_test(test_monthly_tallies), cmocka_unit_test(test_daily_tallies),
                 cmocka_unit_test(test_random_bins),
         };
 

@@ -20,7 +20,7 @@ static uint64_t n_events(const BgRegistry *registry, BgModelId id)
         return n;
 }
 
-/* ---- releases ----------------------------------------------------------------------------------------------------------------- */
+/* ---- releases -------------------------------------------------------------------------------------------------------------- */
 
 /* As if there had been one model all along. A guess is made anew when the series are together. */
 static void merge_release(BgModel *survivor, const BgModel *absorbed)
@@ -40,7 +40,7 @@ static void merge_release(BgModel *survivor, const BgModel *absorbed)
         survivor->release_heard = absorbed->release_heard;
 }
 
-/* ---- children ----------------------------------------------------------------------------------------------------------------- */
+/* ---- children -------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Merge {
         BgRegistry *registry;
@@ -137,7 +137,7 @@ static int retell_about(BgRegistry *registry, BgNameRef root)
         return 0;
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------------------------- */
 
 static int show_name(BgRegistry *registry, BgNameRef name, BgModelId id)
 {

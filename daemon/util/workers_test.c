@@ -8,18 +8,18 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "daemon/util/pool.h"
+#include "daemon/util/workers.h"
 
 enum { TASKS = 5000 };
 
 typedef struct Square {
-        BgPoolTask task;
+        BgTask task;
         uint64_t in;
         uint64_t out;
 } Square;
 
 /* Unequal work, so that tasks finish out of order. */
-static void run_square(BgPoolTask *task)
+static void run_square(BgTask *task)
 {
         Square *square = (Square *)task;
         volatile uint64_t spin = 0;
@@ -39,27 +39,27 @@ static void results_come_in_order(void **state)
                 Square *squares = calloc(TASKS, sizeof(*squares));
                 size_t handed = 0, collected = 0;
                 int n_done = 0;
-                BgPool *pool;
+                BgWorkers *workers;
 
                 assert_non_null(squares);
-                assert_int_equal(bg_pool_new(&pool, n_threads, count_done, &n_done), 0);
+                assert_int_equal(bg_workers_new(&workers, n_threads, count_done, &n_done), 0);
                 while (collected < TASKS) {
-                        BgPoolTask *task;
+                        BgTask *task;
 
-                        while (handed < TASKS && bg_pool_n_outstanding(pool) < 64) {
+                        while (handed < TASKS && bg_workers_n_outstanding(workers) < 64) {
                                 squares[handed] = (Square){ .task.run = run_square, .in = handed };
-                                bg_pool_submit(pool, &squares[handed++].task);
+                                bg_workers_submit(workers, &squares[handed++].task);
                         }
-                        task = collected % 3 ? bg_pool_wait(pool) : bg_pool_collect(pool);
+                        task = collected % 3 ? bg_workers_wait(workers) : bg_workers_collect(workers);
                         if (!task)
                                 continue;
                         assert_ptr_equal(task, &squares[collected].task);
                         assert_int_equal(squares[collected].out, collected * collected);
                         collected++;
                 }
-                assert_null(bg_pool_collect(pool));
-                assert_null(bg_pool_wait(pool));
-                bg_pool_free(pool);
+                assert_null(bg_workers_collect(workers));
+                assert_null(bg_workers_wait(workers));
+                bg_workers_free(workers);
                 assert_int_equal(n_done, TASKS);
                 free(squares);
         }
@@ -69,41 +69,41 @@ static void results_come_in_order(void **state)
 static void free_waits_for_the_work(void **state)
 {
         Square *squares = calloc(200, sizeof(*squares));
-        BgPool *pool;
+        BgWorkers *workers;
 
         (void)state;
         assert_non_null(squares);
-        assert_int_equal(bg_pool_new(&pool, 2, NULL, NULL), 0);
+        assert_int_equal(bg_workers_new(&workers, 2, NULL, NULL), 0);
         for (uint64_t i = 0; i < 200; i++) {
                 squares[i] = (Square){ .task.run = run_square, .in = i + 1 };
-                bg_pool_submit(pool, &squares[i].task);
+                bg_workers_submit(workers, &squares[i].task);
         }
-        bg_pool_free(pool);
+        bg_workers_free(workers);
         for (uint64_t i = 0; i < 200; i++)
                 assert_int_equal(squares[i].out, (i + 1) * (i + 1));
         free(squares);
-        bg_pool_free(NULL);
+        bg_workers_free(NULL);
 }
 
 typedef struct Mask {
-        BgPoolTask task;
+        BgTask task;
         sigset_t blocked;
 } Mask;
 
-static void run_mask(BgPoolTask *task) { pthread_sigmask(SIG_SETMASK, NULL, &((Mask *)task)->blocked); }
+static void run_mask(BgTask *task) { pthread_sigmask(SIG_SETMASK, NULL, &((Mask *)task)->blocked); }
 
 /* Signals are for the loop: no worker may take one. */
 static void workers_take_no_signals(void **state)
 {
         Mask mask = { .task.run = run_mask };
         sigset_t mine;
-        BgPool *pool;
+        BgWorkers *workers;
 
         (void)state;
-        assert_int_equal(bg_pool_new(&pool, 1, NULL, NULL), 0);
-        bg_pool_submit(pool, &mask.task);
-        assert_ptr_equal(bg_pool_wait(pool), &mask.task);
-        bg_pool_free(pool);
+        assert_int_equal(bg_workers_new(&workers, 1, NULL, NULL), 0);
+        bg_workers_submit(workers, &mask.task);
+        assert_ptr_equal(bg_workers_wait(workers), &mask.task);
+        bg_workers_free(workers);
         assert_true(sigismember(&mask.blocked, SIGTERM));
         assert_true(sigismember(&mask.blocked, SIGHUP));
         pthread_sigmask(SIG_SETMASK, NULL, &mine);
@@ -113,7 +113,7 @@ static void workers_take_no_signals(void **state)
 static void default_is_at_least_one(void **state)
 {
         (void)state;
-        assert_in_range(bg_pool_n_threads_default(), 1, 4096);
+        assert_in_range(bg_workers_n_threads_default(), 1, 4096);
 }
 
 int main(void)
