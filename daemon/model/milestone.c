@@ -47,7 +47,7 @@ static double crossing(BgReach *reach, const void *data, double level, double lo
         return high;
 }
 
-void bg_milestone(BgMilestone *milestone, BgReach *reach, const void *data)
+void bg_milestone(BgArrival *arrival, BgReach *reach, const void *data)
 {
         double before = 0, held = 0;
         int next = 0;
@@ -58,24 +58,24 @@ void bg_milestone(BgMilestone *milestone, BgReach *reach, const void *data)
                 double p = fmin(fmax(held, reach(data, h)), 1); /* fmax drops a NaN */
 
                 for (; next < BG_QUANTILE_N && p >= bg_quantile_levels[next]; next++)
-                        milestone->days[next] = i ? crossing(reach, data, bg_quantile_levels[next], before, h, held)
+                        arrival->days[next] = i ? crossing(reach, data, bg_quantile_levels[next], before, h, held)
                                                   : h * bg_quantile_levels[next] / p;
                 if (!k && a >= 2)
-                        milestone->within[a - 2] = p;
+                        arrival->within[a - 2] = p;
                 before = h;
                 held = p;
         }
         for (; next < BG_QUANTILE_N; next++)
-                milestone->days[next] = INFINITY;
+                arrival->days[next] = INFINITY;
         for (int p = 1; p < BG_QUANTILE_N; p++) /* bisections of one bracket may end a hair apart */
-                milestone->days[p] = fmax(milestone->days[p], milestone->days[p - 1]);
+                arrival->days[p] = fmax(arrival->days[p], arrival->days[p - 1]);
 }
 
-void bg_milestone_reached(BgMilestone *milestone)
+void bg_milestone_reached(BgArrival *arrival)
 {
-        *milestone = (BgMilestone){ 0 };
+        *arrival = (BgArrival){ 0 };
         for (int i = 0; i < BG_WITHIN_N; i++)
-                milestone->within[i] = 1;
+                arrival->within[i] = 1;
 }
 
 /* ---- the two forecasts ----------------------------------------------------------------------------------------------------------- */
@@ -98,11 +98,11 @@ static double reach_pooled(const void *data, double horizon_days)
         return bg_milestone_exceeds(levels, pooled->u);
 }
 
-void bg_milestone_pooled(BgMilestone *milestone, const BgPool *pool, const BgFit *fit, const BgPoolInput *input, double target)
+void bg_milestone_pooled(BgArrival *arrival, const BgPool *pool, const BgFit *fit, const BgPoolInput *input, double target)
 {
         struct pooled pooled = { pool, fit, input, log(fmax(target - input->count, 1) + .5) };
 
-        bg_milestone(milestone, reach_pooled, &pooled);
+        bg_milestone(arrival, reach_pooled, &pooled);
 }
 
 struct process {
@@ -119,9 +119,9 @@ static double reach_process(const void *data, double horizon_days)
         return bg_forecast_reach(process->fit, process->count, process->age_days, process->target, horizon_days);
 }
 
-void bg_milestone_process(BgMilestone *milestone, const BgFit *fit, double count, double age_days, double target)
+void bg_milestone_process(BgArrival *arrival, const BgFit *fit, double count, double age_days, double target)
 {
         struct process process = { fit, count, age_days, target };
 
-        bg_milestone(milestone, reach_process, &process);
+        bg_milestone(arrival, reach_process, &process);
 }

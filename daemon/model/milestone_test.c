@@ -28,21 +28,21 @@ static void test_inverts(void **state)
 {
         (void)state;
         for (double mean = .01; mean < 1e5; mean *= 3) {
-                BgMilestone milestone;
+                BgArrival arrival;
 
-                bg_milestone(&milestone, reach_exponential, &mean);
+                bg_milestone(&arrival, reach_exponential, &mean);
                 for (int p = 0; p < BG_QUANTILE_N; p++) {
                         double want = -mean * log1p(-bg_quantile_levels[p]);
 
                         if (want > BG_HORIZON_MAX_DAYS)
-                                assert_true(isinf(milestone.days[p]));
+                                assert_true(isinf(arrival.days[p]));
                         else if (want >= BG_HORIZON_MIN_DAYS)
-                                close_to(milestone.days[p], want, 2e-4 * want, "quantile of an exponential time");
+                                close_to(arrival.days[p], want, 2e-4 * want, "quantile of an exponential time");
                         else
-                                assert_true(milestone.days[p] > 0 && milestone.days[p] <= BG_HORIZON_MIN_DAYS);
+                                assert_true(arrival.days[p] > 0 && arrival.days[p] <= BG_HORIZON_MIN_DAYS);
                 }
                 for (int i = 0; i < BG_WITHIN_N; i++)
-                        close_to(milestone.within[i], -expm1(-bg_within_days[i] / mean), 1e-12, "probability");
+                        close_to(arrival.within[i], -expm1(-bg_within_days[i] / mean), 1e-12, "probability");
         }
 }
 
@@ -61,25 +61,25 @@ static double reach_nothing(const void *data, double horizon_days)
 static void test_probabilities_are_held_and_never_is_said(void **state)
 {
         const double none = 0, broken = NAN, sure = 1;
-        BgMilestone milestone;
+        BgArrival arrival;
 
         (void)state;
-        bg_milestone(&milestone, reach_falling, NULL);
-        close_to(milestone.days[3], 20 * .5 / .6, 1e-2, "median on the rising side");
-        assert_true(isinf(milestone.days[4]));
-        close_to(milestone.within[1], .6, .06, "held after the top"); /* the top lies between two grid points */
-        assert_true(milestone.within[4] == milestone.within[1]);
+        bg_milestone(&arrival, reach_falling, NULL);
+        close_to(arrival.days[3], 20 * .5 / .6, 1e-2, "median on the rising side");
+        assert_true(isinf(arrival.days[4]));
+        close_to(arrival.within[1], .6, .06, "held after the top"); /* the top lies between two grid points */
+        assert_true(arrival.within[4] == arrival.within[1]);
         for (int i = 0; i < 2; i++) {
-                bg_milestone(&milestone, reach_nothing, i ? &broken : &none);
+                bg_milestone(&arrival, reach_nothing, i ? &broken : &none);
                 for (int p = 0; p < BG_QUANTILE_N; p++)
-                        assert_true(isinf(milestone.days[p]));
-                assert_true(milestone.within[4] == 0);
+                        assert_true(isinf(arrival.days[p]));
+                assert_true(arrival.within[4] == 0);
         }
-        bg_milestone(&milestone, reach_nothing, &sure);
+        bg_milestone(&arrival, reach_nothing, &sure);
         for (int p = 0; p < BG_QUANTILE_N; p++)
-                close_to(milestone.days[p], bg_quantile_levels[p] / 24, 1e-12, "within the first hour");
-        bg_milestone_reached(&milestone);
-        assert_true(milestone.days[6] == 0 && milestone.within[0] == 1);
+                close_to(arrival.days[p], bg_quantile_levels[p] / 24, 1e-12, "within the first hour");
+        bg_milestone_reached(&arrival);
+        assert_true(arrival.days[6] == 0 && arrival.within[0] == 1);
 }
 
 /* Quantiles of a normal give that normal back everywhere, tails too; and any rising levels give a falling function. */
@@ -143,16 +143,16 @@ static void test_agrees_with_the_pooled_quantiles(void **state)
                 bg_pool_learn(pool, test_below(&random, BG_POOL_KNOT_N), &opinion, 50, 50 + expm1(fmax(3 + .7 * test_normal(&random), 0)));
         }
         for (int i = 0; i < 300; i++) {
-                BgMilestone milestone;
+                BgArrival arrival;
                 BgPoolInput input;
                 double target, before = 0;
                 BgFit fit;
 
                 random_case(&random, &fit, &input);
                 target = input.count + 1 + floor(expm1(7 * test_uniform(&random)));
-                bg_milestone_pooled(&milestone, pool, &fit, &input, target);
+                bg_milestone_pooled(&arrival, pool, &fit, &input, target);
                 for (int p = 0; p < BG_QUANTILE_N; p++) {
-                        double days = milestone.days[p];
+                        double days = arrival.days[p];
                         BgPoolOpinion opinion;
                         BgForecastPoint point;
 
@@ -168,7 +168,7 @@ static void test_agrees_with_the_pooled_quantiles(void **state)
                         n_checked++;
                 }
                 for (int w = 1; w < BG_WITHIN_N; w++)
-                        assert_true(milestone.within[w] >= milestone.within[w - 1] && milestone.within[w] <= 1);
+                        assert_true(arrival.within[w] >= arrival.within[w - 1] && arrival.within[w] <= 1);
         }
         assert_true(n_checked > 500);
         test_free(pool);
@@ -183,7 +183,7 @@ static void test_rises_with_the_target(void **state)
         (void)state;
         bg_pool_init(pool);
         for (int i = 0; i < 60; i++) {
-                BgMilestone before, milestone;
+                BgArrival before, arrival;
                 BgPoolInput input;
                 BgFit fit;
 
@@ -191,14 +191,14 @@ static void test_rises_with_the_target(void **state)
                 bg_milestone_reached(&before);
                 for (double more = 1; more < 1e5; more = ceil(2.5 * more)) {
                         if (i % 2)
-                                bg_milestone_pooled(&milestone, pool, &fit, &input, input.count + more);
+                                bg_milestone_pooled(&arrival, pool, &fit, &input, input.count + more);
                         else
-                                bg_milestone_process(&milestone, &fit, input.count, input.age_days, input.count + more);
+                                bg_milestone_process(&arrival, &fit, input.count, input.age_days, input.count + more);
                         for (int p = 0; p < BG_QUANTILE_N; p++)
-                                assert_true(milestone.days[p] >= before.days[p] * (1 - 2e-4));
+                                assert_true(arrival.days[p] >= before.days[p] * (1 - 2e-4));
                         for (int w = 0; w < BG_WITHIN_N; w++)
-                                assert_true(milestone.within[w] <= before.within[w] + 1e-9);
-                        before = milestone;
+                                assert_true(arrival.within[w] <= before.within[w] + 1e-9);
+                        before = arrival;
                 }
         }
         test_free(pool);

@@ -143,7 +143,7 @@ static double ultimate_at(const BgGrowth *growth, const BgForecastSpec *spec, do
         return fmin(count + mean * root * root * root, BG_GROWTH_COUNT_MAX);
 }
 
-void bg_outlook(BgOutlook *outlook, const BgFit *fit, double count, double age_days)
+void bg_outlook(BgCourse *course, const BgFit *fit, double count, double age_days)
 {
         BgForecastSpec spec = bg_forecast_spec_default();
         double l[BG_SYM_N], ultimate[BG_OUTLOOK_POINTS], peak[BG_OUTLOOK_POINTS], sd;
@@ -164,13 +164,13 @@ void bg_outlook(BgOutlook *outlook, const BgFit *fit, double count, double age_d
                 peak[i] = bg_outlook_peak_days(&growth);
                 past += peak[i] <= age_days;
         }
-        quantiles(outlook->ultimate, ultimate);
-        quantiles(outlook->peak_days, peak);
-        outlook->peak_past = (double)past / BG_OUTLOOK_POINTS;
+        quantiles(course->ultimate, ultimate);
+        quantiles(course->peak_days, peak);
+        course->peak_past = (double)past / BG_OUTLOOK_POINTS;
         sd = sqrt(fmax(fit->spread[2], 0));
         for (int p = 0; p < BG_QUANTILE_N; p++) {
-                outlook->ultimate[p] = round(outlook->ultimate[p]);
-                outlook->impact_days[p] = fmin(exp(fmin(fit->theta[BG_THETA_MU] + sd * gsl_cdf_ugaussian_Pinv(bg_quantile_levels[p]), 700)),
+                course->ultimate[p] = round(course->ultimate[p]);
+                course->impact_days[p] = fmin(exp(fmin(fit->theta[BG_THETA_MU] + sd * gsl_cdf_ugaussian_Pinv(bg_quantile_levels[p]), 700)),
                                                BG_OUTLOOK_DAYS_MAX);
         }
 }

@@ -16,15 +16,15 @@
 enum { BG_OUTLOOK_POINTS = 2048 };
 #define BG_OUTLOOK_DAYS_MAX 1e9 /* of a time: where the data know nothing, it lies anywhere; here is as good as never */
 
-typedef struct BgOutlook {
+typedef struct BgCourse {
         double ultimate[BG_QUANTILE_N];    /* count, integers: the process' law, over-dispersed, with bursts (forecast.h) */
         double impact_days[BG_QUANTILE_N]; /* e^mu, days after release: exact, lognormal */
         double peak_days[BG_QUANTILE_N];   /* age at which the expected rate is highest */
         double peak_past;                  /* probability that this is before the present age */
-} BgOutlook;
+} BgCourse;
 
 /** Every number is finite, quantiles rise, the ultimate count is not below `count`. Cost: about 1.5 ms. */
-void bg_outlook(BgOutlook *outlook, const BgFit *fit, double count, double age_days);
+void bg_outlook(BgCourse *course, const BgFit *fit, double count, double age_days);
 
 /**
  * bg_outlook_peak_days() - the age at which the expected rate of a growth curve is highest

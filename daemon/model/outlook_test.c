@@ -70,15 +70,15 @@ static void test_peak_at_the_edges(void **state)
 static void test_peak_interval_is_exact_where_it_is_known(void **state)
 {
         BgFit fit = { .theta = { -12, 5, log(.7) }, .spread = { 1e-12, 0, .16, 0, 0, 1e-12 }, .m = 3, .dispersion = 1 };
-        BgOutlook outlook;
+        BgCourse course;
 
         (void)state;
-        bg_outlook(&outlook, &fit, 10, exp(5 - .49));
+        bg_outlook(&course, &fit, 10, exp(5 - .49));
         for (int p = 0; p < BG_QUANTILE_N; p++) {
-                close_to(log(outlook.peak_days[p]), 5 - .49 + .4 * normal[p], .01, "ln peak");
-                close_to(log(outlook.impact_days[p]), 5 + .4 * normal[p], 1e-9, "ln impact");
+                close_to(log(course.peak_days[p]), 5 - .49 + .4 * normal[p], .01, "ln peak");
+                close_to(log(course.impact_days[p]), 5 + .4 * normal[p], 1e-9, "ln impact");
         }
-        close_to(outlook.peak_past, .5, .01, "half of the peaks are over at their median");
+        close_to(course.peak_past, .5, .01, "half of the peaks are over at their median");
 }
 
 static int rising(const void *a, const void *b)
@@ -106,7 +106,7 @@ static void test_intervals_agree_with_simulation(void **state)
         TestRandom random = { test_seed(5) };
         double *ultimate = test_malloc(N * sizeof(double)), *peak = test_malloc(N * sizeof(double)), l[BG_SYM_N], past = 0;
         BgForecastSpec spec = bg_forecast_spec_default();
-        BgOutlook outlook;
+        BgCourse course;
 
         (void)state;
         assert_true(bg_sym3_cholesky(l, fit.spread));
@@ -123,12 +123,12 @@ static void test_intervals_agree_with_simulation(void **state)
         }
         qsort(ultimate, N, sizeof(double), rising);
         qsort(peak, N, sizeof(double), rising);
-        bg_outlook(&outlook, &fit, count, age);
+        bg_outlook(&course, &fit, count, age);
         for (int p = 0; p < BG_QUANTILE_N; p++) {
-                close_to(share_below(ultimate, N, outlook.ultimate[p]), bg_quantile_levels[p], .015, "level of the ultimate count");
-                close_to(share_below(peak, N, outlook.peak_days[p]), bg_quantile_levels[p], .015, "level of the peak");
+                close_to(share_below(ultimate, N, course.ultimate[p]), bg_quantile_levels[p], .015, "level of the ultimate count");
+                close_to(share_below(peak, N, course.peak_days[p]), bg_quantile_levels[p], .015, "level of the peak");
         }
-        close_to(outlook.peak_past, past / N, .01, "probability that the peak is over");
+        close_to(course.peak_past, past / N, .01, "probability that the peak is over");
         test_free(ultimate);
         test_free(peak);
 }
@@ -142,19 +142,19 @@ static void test_promises(void **state)
                 BgFit fit = { .theta = { 6 * test_normal(&random), 4 + 20 * test_normal(&random), 5 * test_normal(&random) },
                               .spread = { 4 * test_uniform(&random) + 1e-9, 0, 4, 0, 0, 1e-9 }, .m = 3, .dispersion = 1e6 * test_uniform(&random) };
                 double count = floor(expm1(14 * test_uniform(&random)));
-                BgOutlook outlook;
+                BgCourse course;
 
-                bg_outlook(&outlook, &fit, count, 2000 * test_uniform(&random));
+                bg_outlook(&course, &fit, count, 2000 * test_uniform(&random));
                 for (int p = 0; p < BG_QUANTILE_N; p++) {
-                        assert_true(outlook.ultimate[p] >= count && outlook.ultimate[p] == round(outlook.ultimate[p]));
-                        assert_true(outlook.ultimate[p] <= BG_GROWTH_COUNT_MAX);
-                        assert_true(outlook.impact_days[p] >= 0 && outlook.impact_days[p] <= BG_OUTLOOK_DAYS_MAX);
-                        assert_true(outlook.peak_days[p] >= 0 && outlook.peak_days[p] <= BG_OUTLOOK_DAYS_MAX);
+                        assert_true(course.ultimate[p] >= count && course.ultimate[p] == round(course.ultimate[p]));
+                        assert_true(course.ultimate[p] <= BG_GROWTH_COUNT_MAX);
+                        assert_true(course.impact_days[p] >= 0 && course.impact_days[p] <= BG_OUTLOOK_DAYS_MAX);
+                        assert_true(course.peak_days[p] >= 0 && course.peak_days[p] <= BG_OUTLOOK_DAYS_MAX);
                         if (p)
-                                assert_true(outlook.ultimate[p] >= outlook.ultimate[p - 1] && outlook.peak_days[p] >= outlook.peak_days[p - 1] &&
-                                            outlook.impact_days[p] >= outlook.impact_days[p - 1]);
+                                assert_true(course.ultimate[p] >= course.ultimate[p - 1] && course.peak_days[p] >= course.peak_days[p - 1] &&
+                                            course.impact_days[p] >= course.impact_days[p - 1]);
                 }
-                assert_true(outlook.peak_past >= 0 && outlook.peak_past <= 1);
+                assert_true(course.peak_past >= 0 && course.peak_past <= 1);
         }
 }
 
