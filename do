@@ -29,6 +29,7 @@ PACKAGES='
        build    libjansson-dev     JSON in
        build    zlib1g-dev         files of events may be compressed
        build    libncurses-dev     burgeon top
+       build    libcairo2-dev      figures and plots, as SVG and PNG
        build    libcmocka-dev      unit tests, built with everything else
        test     clang              second compiler, thread sanitizer, fuzzer
        test     libclang-rt-14-dev run-time of its sanitizers
