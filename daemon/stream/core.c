@@ -277,8 +277,11 @@ int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now
                 source->seq = seq;
         source->batch_at = now;
         core->batch_at = now;
-        bg_core_set_stale(core, false); /* what is published from here on knows of this batch */
         core->n.batches++;
+        if (core->stale) /* the source speaks again */
+                bg_core_set_stale(core, false);
+        if (core->stale) /* not only when the clock is next looked at */
+                bg_core_set_stale(core, false);
         if (!core->store)
                 return 0;
         return source_put(core, source);
