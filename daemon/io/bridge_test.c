@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sched.h>
 
 #include "daemon/io/bridge.h"
 
@@ -244,7 +244,7 @@ static void *send_signals(void *data)
 
         while (!__atomic_load_n(&signaller->ended, __ATOMIC_ACQUIRE)) {
                 pthread_kill(signaller->target, SIGUSR1);
-                usleep(20);
+                sched_yield();
         }
         return NULL;
 }
