@@ -32,6 +32,7 @@ typedef struct Key {
 
 static const char *const g_durabilities[] = { "process", "power", NULL };
 static const char *const g_estimators[] = { "likelihood", "least-squares", NULL };
+static const char *const g_forecasters[] = { "pooled", "process", NULL };
 static const char *const g_time_units[] = { "day", "month", "year", NULL };
 static const char *const g_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const g_auto[] = { "auto", NULL };
@@ -82,6 +83,12 @@ static const Key g_keys[] = {
           "How the growth curve is fitted. likelihood: maximum a posteriori. least-squares: the estimator of the paper." },
         { "model", "m", KIND_REAL, AT(m), "auto", 1e-6, 1e6, g_auto, false,
           "The constant m of the growth curve. auto: 3 for likelihood, 1 for least-squares." },
+        { "model", "dispersion", KIND_REAL, AT(dispersion), "auto", 1, 1e6, g_auto, false,
+          "Over-dispersion of the counts under likelihood: variance over that of the process. auto: from each model's own\n"
+          "counts; 1: the process itself, as simulations with known truth have it." },
+        { "model", "forecaster", KIND_WORD, AT(forecaster), "pooled", 0, 0, g_forecasters, false,
+          "What a forecast is made of. pooled: the process and simple trends, weighed and calibrated by outcomes, with a prior\n"
+          "learned from all models. process: the reinforced process alone, under the fixed prior." },
         { "model", "time_unit", KIND_WORD, AT(time_unit), "day", 0, 0, g_time_units, false,
           "Time unit of the least-squares estimator (its bound mu >= 0 and its start depend on it): day, month, year." },
         { "model", "horizons", KIND_DAYS, AT(horizons), "7d, 30d, 90d, 180d, 365d", BG_HORIZON_MIN_DAYS, BG_HORIZON_MAX_DAYS, NULL, true,

@@ -52,6 +52,8 @@ typedef struct BgConfig {
         /* [model] */
         int estimator;    /* BgEstimator */
         double m;         /* 0 = the estimator's own */
+        double dispersion; /* 0 = from the data */
+        int forecaster;    /* BgForecaster */
         int time_unit;    /* index: day, month, year */
         double horizons[BG_CORE_HORIZONS_MAX]; /* days, rising */
         size_t n_horizons;
