@@ -101,19 +101,6 @@ BgFit bg_state_fit(const BgSeriesState *state, double m)
         return fit;
 }
 
-/**
- * Monthly tallies have calendar edges, 28 to 31 days apart. Least squares reproduces a published estimator whose clock counts
- * months: edge j is at j twelfths of a year. Only when every edge is a month from the one before.
- */
-static void snap_months(BgSeriesBins *bins)
-{
-        for (size_t j = 0; j <= bins->n; j++)
-                if (fabs(bins->edges_days[j] - (double)j * BG_POOL_BIN_DAYS) > 4 || (j && bins->edges_days[j] - bins->edges_days[j - 1] < 27))
-                        return;
-        for (size_t j = 0; j <= bins->n; j++)
-                bins->edges_days[j] = (double)j * BG_POOL_BIN_DAYS;
-}
-
 int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_of, bool origin)
 {
         BgSeries *series = bg_registry_series(core->registry, id);
@@ -129,8 +116,8 @@ int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_o
         r = job_reserve(job, bins.n + 1);
         if (r)
                 return r;
-        if (job->spec.estimator == BG_ESTIMATOR_LEAST_SQUARES && series->n_times == 0)
-                snap_months(&bins);
+        if (job->spec.estimator == BG_ESTIMATOR_LEAST_SQUARES && series->n_times == 0 && bins.n) /* the paper's clock counts months */
+                bg_counts_snap_months(bins.edges_days, bins.n);
         item = &job->items[job->n++];
         *item = (BgRefitItem){ .id = id, .release = model->release, .as_of = as_of, .edges = job->n_edges, .n_bins = bins.n,
                                .origin = origin };

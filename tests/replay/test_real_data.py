@@ -59,8 +59,10 @@ def test_the_papers_estimator_is_reproduced(programs, data, tmp_path):
         series[row["model"]].append((when(row["to"]), int(row["count"])))
     worse, compared, agree, interior, wrong_sse = [], 0, 0, 0, []
     for row in table(monthly / "paper-fits.csv"):
+        if row["model"] not in series or not row["lambda"]:
+            continue
         name, paper = row["model"], tuple(float(row[key]) for key in ("lambda", "mu", "sigma"))
-        if name not in series or paper == START or not all(map(math.isfinite, paper)):
+        if paper == START or not all(map(math.isfinite, paper)):
             continue
         ends, counts = zip(*sorted(series[name]))
         total = np.cumsum(counts)
