@@ -506,6 +506,33 @@ static int answer_silent(Replay *replay)
         return 0;
 }
 
+/** What the published intervals were worth, as the daemon tells it: by knot of the horizon and size at the origin. */
+static void print_receipts(const BgLearner *learner, FILE *out)
+{
+        const char *next = "";
+
+        fprintf(out, "{");
+        for (int k = 0; k < BG_POOL_KNOT_N; k++) {
+                const char *inner = "";
+
+                for (int s = 0; s < BG_LEARN_STRATUM_N; s++) {
+                        const BgReceipt *receipt = &learner->receipts[k][s];
+
+                        if (receipt->n < 1)
+                                continue;
+                        if (!*inner)
+                                fprintf(out, "%s\n    \"%.10g\": {", next, bg_pool_knot_days((size_t)k));
+                        fprintf(out, "%s\n      \"%s\": {\"n\": %.0f, \"lwis\": %.6f, \"c50\": %.4f, \"c80\": %.4f, \"c90\": %.4f}", inner,
+                                bg_learn_stratum_name(s), receipt->n, receipt->wis / receipt->n, receipt->inside[0] / receipt->n,
+                                receipt->inside[1] / receipt->n, receipt->inside[2] / receipt->n);
+                        next = inner = ",";
+                }
+                if (*inner)
+                        fprintf(out, "}");
+        }
+        fprintf(out, "}");
+}
+
 static int write_report(Replay *replay)
 {
         const BgCoreCounters *n = &replay->core->n;
@@ -536,6 +563,8 @@ static int write_report(Replay *replay)
                 bg_score_print(replay->score, out);
         else
                 fprintf(out, "{}");
+        fprintf(out, ",\n  \"receipts\": ");
+        print_receipts(&replay->core->learner, out);
         fprintf(out, "\n}\n");
         return fclose(out) ? -errno : 0;
 }
