@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-License-Identifier: MIT
 """./do demo: years of a whole ecosystem through a real burgeond in about a minute, and what a subscriber sees of it.
 
 Everything lives in a scratch directory that is removed at the end. Every program here is the one that users run; nothing is
