@@ -325,8 +325,9 @@ class Demo:
     def leaderboard(self):
         done = self.run("top", "--plain", "--count", "1")
         lines = done.stdout.rstrip().split("\n")
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
         for line in lines[:14]:
-            self.say("   " + line)
+            self.say(line[:width - 1])
 
     def pointers(self):
         flags = f" {' '.join(self.flags)}" if self.flags else ""
