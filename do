@@ -277,8 +277,8 @@ cmd_fuzz() {
         local -a found
         mapfile -t found < <(executables build-fuzz '(^|/)fuzz_[^/]*$')
         (( ${#found[@]} )) || die "there is no fuzzer"
-        ninja -C build-fuzz "${found[@]}" >/dev/null
-        exec "$PYTHON" tests/fuzz/run.py --build build-fuzz --corpus tests/fuzz/corpus --seconds "${1:-60}"
+        ninja -C build-fuzz "${found[@]}" proto/wire.dict >/dev/null
+        exec "$PYTHON" tests/fuzz/run.py --build build-fuzz --corpus tests/fuzz/corpus --vectors proto/vectors --seconds "${1:-60}"
 }
 
 c_files() { git ls-files -co --exclude-standard '*.c' '*.h'; }
