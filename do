@@ -253,7 +253,7 @@ cmd_test() {
 executables() { ninja -C "$1" -t targets all | sed -n 's/^\([^:]*\): c_LINKER.*/\1/p' | grep -E "$2" | sort || true; }
 
 cmd_bench() {
-        install build
+        install build test
         build
         local -a found
         local name
@@ -267,6 +267,13 @@ cmd_bench() {
                 fi
                 step "$name"
                 "build/$exe"
+        done
+        for name in load-models load-events latency; do
+                if (( $# )) && [[ " $* " != *" $name "* ]]; then
+                        continue
+                fi
+                step "$name"
+                "$PYTHON" tests/bench/daemon.py build "$name"
         done
         grep -m1 'model name' /proc/cpuinfo 2>/dev/null | sed 's/.*: /\nMeasured on: /' || true
 }
