@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/command/print.h"
 #include "client/command/text.h"
@@ -90,12 +91,16 @@ static void tell_counts(FILE *out, const BgForecast *forecast, const BgWhy *why,
 
 static void tell_change(FILE *out, const char *name, double before, double now, int digits)
 {
+        char a[BG_TEXT_MAX], b[BG_TEXT_MAX];
+
         if (!isfinite(before) || !isfinite(now) || before <= 0)
                 return;
-        if (fabs(now / before - 1) < NOTABLE)
-                fprintf(out, " its %s stayed at %.*f", name, digits, now);
+        snprintf(a, sizeof(a), "%.*f", digits, before);
+        snprintf(b, sizeof(b), "%.*f", digits, now);
+        if (fabs(now / before - 1) < NOTABLE || !strcmp(a, b))
+                fprintf(out, " its %s stayed at %s", name, b);
         else
-                fprintf(out, " its %s went from %.*f to %.*f (%+.0f %%)", name, digits, before, digits, now, 100 * (now / before - 1));
+                fprintf(out, " its %s went from %s to %s (%+.0f %%)", name, a, b, 100 * (now / before - 1));
 }
 
 static void tell_curve(FILE *out, const BgForecast *forecast, const BgWhy *why, const BgBefore *before)
@@ -203,9 +208,9 @@ static void write_surge(FILE *out, const BgSurge *surge)
         fprintf(out, " Since about %s UTC %s %s came, where %.*f were expected: %.1f times as many.", bg_text_minute(a, surge->onset),
                 bg_text_count(b, (double)surge->observed), burst ? "children" : "uploaders' sessions", surge->expected < 10 ? 1 : 0,
                 surge->expected, surge->magnitude);
-        fprintf(out, " The evidence is %.1f nats", surge->evidence);
+        fprintf(out, over ? " In the end the evidence was %.1f nats" : " The evidence is %.1f nats", surge->evidence);
         if (isfinite(surge->threshold))
-                fprintf(out, "; %.3g open an incident", surge->threshold);
+                fprintf(out, "; it takes %.3g to open an incident", surge->threshold);
         fputc('.', out);
         if (surge->authors > 0) {
                 fprintf(out, " Behind %s events are %s different %s", bg_text_count(a, (double)surge->events), bg_text_count(b, (double)surge->authors),

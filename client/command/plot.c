@@ -19,15 +19,23 @@ const char *bg_plot_children(int relation)
         return relation >= 0 && relation < BG_RELATION_N && names[relation] ? names[relation] : "children";
 }
 
-double bg_plot_top(const BgPlot *plot)
+void bg_plot_range(const BgPlot *plot, double *lowp, double *highp)
 {
-        double top = 1;
+        double low = plot->count, high = fmax(plot->count, 1);
 
-        for (size_t i = 0; i < plot->n_history; i++)
-                top = fmax(top, plot->counted[i]);
+        for (size_t i = 0; i < plot->n_history; i++) {
+                low = fmin(low, plot->counted[i]);
+                high = fmax(high, plot->counted[i]);
+        }
         for (size_t i = 0; i < plot->n_forecast; i++)
-                top = fmax(top, plot->q[BG_PLOT_LEVELS - 1][i]);
-        return top;
+                high = fmax(high, plot->q[BG_PLOT_LEVELS - 1][i]);
+        *lowp = plot->log_scale || low < .6 * high ? 0 : floor(fmax(low - .1 * (high - low), 0));
+        *highp = high;
+}
+
+bool bg_plot_shows(const BgPlot *plot, const BgPlotSurge *surge)
+{
+        return plot->n_history && surge->onset >= plot->at[0] && surge->onset <= plot->as_of;
 }
 
 static double between(const double *x, const double *y, size_t n, double at)

@@ -42,7 +42,9 @@ typedef struct BgPlot {
 } BgPlot;
 
 const char *bg_plot_children(int relation);   /* "fine-tunes" */
-double bg_plot_top(const BgPlot *plot);       /* the largest value drawn */
+/** What the chart spans: from 0, but from just below the least value when all are far from 0. */
+void bg_plot_range(const BgPlot *plot, double *lowp, double *highp);
+bool bg_plot_shows(const BgPlot *plot, const BgPlotSurge *surge); /* it began within the time that is drawn */
 double bg_plot_quantile(const BgPlot *plot, int level, double at); /* between horizons; NaN outside the forecast */
 double bg_plot_counted(const BgPlot *plot, double at);             /* NaN outside the history */
 

@@ -209,11 +209,20 @@ static void print_dates(const Field *field, int margin, bool unicode)
         printf("\n%*s  %.*s\n", margin, "", free_from, line);
 }
 
+static size_t n_shown(const BgPlot *plot)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < plot->n_surges; i++)
+                n += bg_plot_shows(plot, &plot->surges[i]);
+        return n;
+}
+
 static void print_surge_marks(const BgContext *context, const Field *field, int margin, bool unicode)
 {
         const BgPlot *plot = field->plot;
 
-        if (!plot->n_surges)
+        if (!n_shown(plot))
                 return;
         printf("%*s  %s", margin, "", bg_print_color(context->color_out, MAGENTA));
         for (int column = 0; column < field->width; column++) {
@@ -242,7 +251,7 @@ static void print_legend(const BgContext *context, const BgPlot *plot, int margi
                 printf("⣀⡠⠤ counted, then median   ▓ 50 %%   ▒ 80 %%   ░ 90 %%");
         else
                 printf("* counted   o median   + 50 %%   : 80 %%   . 90 %%");
-        if (plot->n_surges)
+        if (n_shown(plot))
                 printf("   %s%s%s incident", bg_print_color(context->color_out, MAGENTA), unicode ? "▲" : "^",
                        bg_print_color(context->color_out, RESET));
         putchar('\n');
@@ -255,7 +264,7 @@ static void print_summary(const BgContext *context, const BgPlot *plot, int marg
 
         printf("\n%*s  %s on %s", margin, "", bg_text_count(a, plot->count), bg_text_day(d, (int64_t)plot->as_of));
         if (plot->n_forecast > 1) {
-                printf("; %s in %g days", bg_text_count(a, plot->q[BG_PLOT_MEDIAN][last]), plot->days);
+                printf("; %s in %s", bg_text_count(a, plot->q[BG_PLOT_MEDIAN][last]), bg_text_duration(d, plot->days * 86400));
                 printf(", with 80 %% between %s and %s", bg_text_count(b, plot->q[1][last]), bg_text_count(c, plot->q[5][last]));
         }
         putchar('\n');
@@ -265,6 +274,8 @@ static void print_summary(const BgContext *context, const BgPlot *plot, int marg
         for (size_t i = 0; i < plot->n_surges; i++) {
                 const BgPlotSurge *surge = &plot->surges[i];
 
+                if (!bg_plot_shows(plot, surge))
+                        continue;
                 printf("%*s  %s%s%s %s  %s %s, %.1fx: %s where %.*f were expected\n", margin, "", bg_print_color(context->color_out, MAGENTA),
                        bg_text_unicode() ? "▲" : "^", bg_print_color(context->color_out, RESET), bg_text_day(d, (int64_t)surge->onset),
                        bg_proto_surge_kind_name(surge->kind), surge->open ? "open" : bg_proto_surge_state_name(surge->state), surge->magnitude,
@@ -277,10 +288,13 @@ void bg_plot_terminal(const BgContext *context, const BgPlot *plot, int width, i
         bool unicode = bg_text_unicode();
         double from = plot->n_history ? plot->at[0] : plot->as_of, until = plot->n_forecast ? plot->ahead[plot->n_forecast - 1] : plot->as_of + 1;
         char (*labels)[BG_TEXT_MAX] = calloc((size_t)height, sizeof(*labels));
-        Field field = { .plot = plot, .height = height, .x = bg_scale_fit(BG_SCALE_TIME, from, until),
-                        .y = bg_scale_fit(plot->log_scale ? BG_SCALE_LOG1P : BG_SCALE_LINEAR, 0, bg_plot_top(plot)) };
-        int margin = labels ? label_lines(&field, labels) : 0, now;
+        Field field = { .plot = plot, .height = height, .x = bg_scale_fit(BG_SCALE_TIME, from, until) };
+        double low, high;
+        int margin, now;
 
+        bg_plot_range(plot, &low, &high);
+        field.y = bg_scale_fit(plot->log_scale ? BG_SCALE_LOG1P : BG_SCALE_LINEAR, low, high);
+        margin = labels ? label_lines(&field, labels) : 0;
         field.width = width - margin - 3 > 20 ? width - margin - 3 : 20;
         field.cells = calloc((size_t)field.width * (size_t)height, sizeof(*field.cells));
         if (!labels || !field.cells) {
