@@ -24,7 +24,7 @@
  */
 
 #define TOLERANCE 1e-11 /* of a step, relative, and of the gradient */
-#define MU_N 28         /* grid: ln age from a thirtieth of the oldest to 1e3 of it, in steps of 0.39 */
+#define MU_N 28         /* grid: ln age from a thirtieth of the oldest to 1e3 of it, in steps of about 0.38 */
 #define SIGMA_N 12      /* from 0.03 to 60, by factors of 2 */
 #define BOUND_N 40
 #define LN_SIGMA_MIN -3.5
@@ -34,9 +34,8 @@
 #define ALONG_Z_MIN -1e5
 #define ALONG_Z_MAX 5.0
 #define EXPONENT_MAX 60.0
-#define SINGULAR_MIN 1e-10      /* share of its diagonal added to it: along a valley it is singular */
-#define PRECISION_MIN 1e-4 /* added to the information, so that the spread of what the data do not say is 100 and not infinite \
-                            */
+#define SINGULAR_MIN 1e-10 /* share of its diagonal added to it: along a valley it is singular */
+#define PRECISION_MIN 1e-4 /* added too: the spread of what the data do not say is 100, not infinite */
 
 /*
  * Coordinates of a descent. Growth still accelerating at the last count has its minimum far out in a valley along which lambda,
@@ -478,7 +477,8 @@ static void spread_of(double spread[BG_SYM_N], const Problem *p, const Minimum *
                 if (bg_sym3_cholesky(unused, spread))
                         return;
         }
-        memcpy(spread, (double[BG_SYM_N]){ 1 / PRECISION_MIN, 0, 1 / PRECISION_MIN, 0, 0, 1 / PRECISION_MIN }, BG_SYM_N * sizeof(*spread));
+        memcpy(spread, (double[BG_SYM_N]){ 1 / PRECISION_MIN, 0, 1 / PRECISION_MIN, 0, 0, 1 / PRECISION_MIN },
+               BG_SYM_N * sizeof(*spread));
 }
 
 void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *start)

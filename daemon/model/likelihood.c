@@ -17,9 +17,9 @@
  */
 
 /*
- * What a bin with events has of exposure besides the curve's: its logarithm and inverse stay finite where the curve's own underflows, 37
- * standard deviations out. Added, not a floor, to keep the objective smooth; and as small as can be, for a curve that may ignore an
- * event at the price of 23, say (1e-10), gives every burst a minimum of its own.
+ * What a bin with events has of exposure besides the curve's: its logarithm and inverse stay finite where the curve's own
+ * underflows, 37 standard deviations out. Added, not a floor, to keep the objective smooth; and as small as can be, for a curve
+ * that may ignore an event at the price of 23, say (1e-10), gives every burst a minimum of its own.
  */
 #define EXPOSURE_STRAY 1e-290
 #define EXPOSURE_MAX 700.0    /* e^d is finite */
@@ -147,12 +147,11 @@ void likelihood_moments(const Likelihood *l, double theta[BG_THETA_N])
 {
         double mass = l->mass, sum = 0, mean = 0, square = 0;
 
-        /* ln(N + m) grows like lambda F: its increments are weights on ages whose logarithm is normal with mean mu and sd sigma
-         */
+        /* ln(N + m) grows like lambda F: its increments are weights on ages whose logarithm is normal, mean mu and sd sigma */
         for (size_t j = 0; j < l->n_bins; j++) {
-                double to = ln_edge(l, j + 1),
-                       from = fmax(ln_edge(l, j), to - 2);            /* of uniform ages from 0, mean and sd in ln are */
-                double middle = 0.5 * (from + to), width = to - from; /* ln t - 1 and 1: those of such a bin, nearly */
+                /* a first bin from 0 is as wide in ln as ages uniform in it have mean and sd, nearly: ln t - 1 and 1 */
+                double to = ln_edge(l, j + 1), from = fmax(ln_edge(l, j), to - 2);
+                double middle = 0.5 * (from + to), width = to - from;
                 double weight = l->counts[j] > 0 ? log1p(l->counts[j] / mass) : 0;
 
                 sum += weight;
@@ -163,8 +162,8 @@ void likelihood_moments(const Likelihood *l, double theta[BG_THETA_N])
         mean /= sum;
         theta[BG_THETA_LN_LAMBDA] = log(sum);
         theta[BG_THETA_MU] = mean;
-        theta[BG_THETA_LN_SIGMA] =
-                0.5 * log(fmax(square / sum - mean * mean, 0.01)); /* no narrower than a tenth, for a single bin */
+        /* no narrower than a tenth, for a single bin */
+        theta[BG_THETA_LN_SIGMA] = 0.5 * log(fmax(square / sum - mean * mean, 0.01));
 }
 
 double bg_fit_objective(const BgFitSpec *spec, const BgCounts *history, const double theta[BG_THETA_N],

@@ -21,6 +21,7 @@
 #define EXPANSION_MIN 1e7 /* mean from which on, with r above EXPANSION_R_MIN, the expansion is off by less than 1e-8 of it */
 #define EXPANSION_R_MIN 1e5
 #define DISPERSED_MIN 1e-9    /* (variance - mean) / mean below which it is a Poisson to every digit that is kept */
+#define R_MIN 1e-100          /* below it everything that can be represented is zero with certainty */
 #define LEVEL_MAX (1 - 1e-12) /* beyond, the rounding of 1 - p would be the answer */
 #define FRACTION_TERMS_MAX 200000
 #define FRACTION_DONE 1e-15
@@ -262,12 +263,13 @@ void bg_negative_binomial_quantiles(double *quantiles, const double *levels, siz
         Law law;
         size_t i = 0;
 
-        if (!(mean > 0)) {
+        if (mean > 0)
+                law = law_of(mean, variance);
+        if (!(mean > 0) || law.r < R_MIN) {
                 for (i = 0; i < n; i++)
                         quantiles[i] = 0;
                 return;
         }
-        law = law_of(mean, variance);
         if (mean <= SUM_MAX) {
                 double k = 0, term = law_probability(&law, 0), sum = term;
 
@@ -290,7 +292,7 @@ void bg_negative_binomial_quantiles(double *quantiles, const double *levels, siz
                 if (!(level > 0))
                         quantiles[i] = 0;
                 else if (mean >= EXPANSION_MIN && law.r >= EXPANSION_R_MIN)
-                        quantiles[i] = expansion(&law, level);
+                        quantiles[i] = fmin(expansion(&law, level), BG_GROWTH_COUNT_MAX);
                 else
                         quantiles[i] = fmin(law_quantile(&law, level), BG_GROWTH_COUNT_MAX);
         }

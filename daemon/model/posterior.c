@@ -167,7 +167,7 @@ static bool spread_about(double spread[BG_SYM_N], double laplace[BG_SYM_N], cons
 {
         double factor[BG_SYM_N], root[BG_SYM_N], shift = 0, mean[3] = {}, centre[3], square, weight;
 
-        /* the shift is zero but where a descent ran out of iterations, or counts are so many that the inverse has no digit left */
+        /* shifted only where a descent ran out of iterations, or counts are so many that the inverse has no digit left */
         while (factor_shifted(factor, mode, l->prior, &shift)) {
                 bg_sym3_invert(spread, factor);
                 if (bg_sym3_cholesky(root, spread))
