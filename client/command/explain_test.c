@@ -33,11 +33,16 @@ static BgForecast *forecast(const char *why, const char *status)
         char json[3000];
 
         snprintf(json, sizeof(json),
-                 "{\"v\":1,\"epoch\":1,\"seq\":5,\"model\":\"ada/base\",\"relation\":\"finetune\",\"rev\":7,\"prev_rev\":6,\"at\":\"2025-02-02\","
-                 "\"as_of\":\"2025-02-02\",\"status\":\"%s\",\"count\":130,\"rate\":2,\"parameters\":{\"lambda\":3.3,\"lambda_sd\":0.1,\"mu\":5,"
-                 "\"mu_sd\":0.1,\"sigma\":1,\"sigma_sd\":0.1,\"m\":3,\"dispersion\":4},\"horizons\":[{\"days\":90,\"mean\":300,\"q05\":200,"
-                 "\"q10\":210,\"q25\":230,\"q50\":330,\"q75\":350,\"q90\":390,\"q95\":400,\"c50\":0.5,\"c80\":0.84,\"c90\":0.9,\"n_outcomes\":1203}],"
-                 "\"why\":%s}", status, why);
+                 "{\"v\":1,\"epoch\":1,\"seq\":5,\"model\":\"ada/"
+                 "base\",\"relation\":\"finetune\",\"rev\":7,\"prev_rev\":6,\"at\":\"2025-02-02\","
+                 "\"as_of\":\"2025-02-02\",\"status\":\"%s\",\"count\":130,\"rate\":2,\"parameters\":{\"lambda\":3.3,\"lambda_"
+                 "sd\":0.1,\"mu\":5,"
+                 "\"mu_sd\":0.1,\"sigma\":1,\"sigma_sd\":0.1,\"m\":3,\"dispersion\":4},\"horizons\":[{\"days\":90,\"mean\":300,"
+                 "\"q05\":200,"
+                 "\"q10\":210,\"q25\":230,\"q50\":330,\"q75\":350,\"q90\":390,\"q95\":400,\"c50\":0.5,\"c80\":0.84,\"c90\":0.9,"
+                 "\"n_outcomes\":1203}],"
+                 "\"why\":%s}",
+                 status, why);
         return message(&bg_proto_forecast, sizeof(BgForecast), json);
 }
 
@@ -58,7 +63,8 @@ static void tells_not(char *text, const char *what)
 }
 
 #define BEFORE(expected) \
-        "\"before\":{\"as_of\":\"2025-02-01\",\"count\":100,\"lambda\":3,\"mu\":5,\"sigma\":1,\"expected\":" expected ",\"days\":90,\"q50\":300}"
+        "\"before\":{\"as_of\":\"2025-02-01\",\"count\":100,\"lambda\":3,\"mu\":5,\"sigma\":1,\"expected\":" expected \
+        ",\"days\":90,\"q50\":300}"
 
 static void a_revision_is_compared_with_the_one_before(void **state)
 {
@@ -98,7 +104,8 @@ static void quiet_first_and_special_revisions(void **state)
         tells(bg_explain_forecast(forecast("{\"regime\":true," BEFORE("0.5") "}", "weak")), "lasting new level");
         tells(bg_explain_forecast(forecast("{\"regime\":true," BEFORE("0.5") "}", "weak")), "than what is known of all models");
         tells(bg_explain_forecast(forecast("{}", "stale_input")), "sources are silent");
-        tells_not(bg_explain_forecast(forecast("{\"added\":3}", "ok")), "expected 4"); /* a daemon that does not tell the one before */
+        tells_not(bg_explain_forecast(forecast("{\"added\":3}", "ok")),
+                  "expected 4"); /* a daemon that does not tell the one before */
         BgForecast *first = forecast("{\"added\":30}", "ok");
         first->prev_rev = 0;
         tells(bg_explain_forecast(first), "It is the first one");
@@ -114,9 +121,12 @@ static BgSurge *surge(const char *kind, const char *state, const char *more)
         char json[1500];
 
         snprintf(json, sizeof(json),
-                 "{\"v\":1,\"epoch\":1,\"seq\":5,\"id\":\"20250131-1a-1\",\"kind\":\"%s\",\"model\":\"ada/base\",\"relation\":\"finetune\",\"state\":\"%s\","
-                 "\"rev\":1,\"prev_rev\":0,\"at\":\"2025-02-01\",\"onset\":\"2025-01-31\",\"observed\":38,\"expected\":4.5,\"magnitude\":7.9,"
-                 "\"evidence\":47.5,\"threshold\":9.25,\"events\":41,\"authors\":33,\"top_author_share\":0.125,\"children\":[\"a/b\",\"c/d\"]%s}",
+                 "{\"v\":1,\"epoch\":1,\"seq\":5,\"id\":\"20250131-1a-1\",\"kind\":\"%s\",\"model\":\"ada/"
+                 "base\",\"relation\":\"finetune\",\"state\":\"%s\","
+                 "\"rev\":1,\"prev_rev\":0,\"at\":\"2025-02-01\",\"onset\":\"2025-01-31\",\"observed\":38,\"expected\":4.5,"
+                 "\"magnitude\":7.9,"
+                 "\"evidence\":47.5,\"threshold\":9.25,\"events\":41,\"authors\":33,\"top_author_share\":0.125,\"children\":[\"a/"
+                 "b\",\"c/d\"]%s}",
                  kind, state, more);
         return message(&bg_proto_surge, sizeof(BgSurge), json);
 }

@@ -4,6 +4,7 @@ import json
 import re
 import struct
 import xml.etree.ElementTree as ET
+from datetime import datetime
 
 import pytest
 
@@ -217,7 +218,8 @@ def test_plot_as_svg(burgeon, tmp_path):
 
 def test_plot_as_png(burgeon, tmp_path):
     chart = tmp_path / "chart.png"
-    assert burgeon("plot", BASE, "-o", chart, "--days", 30, "--back", 60, "--log", "--width", 640, "--height", 400).returncode == 0
+    done = burgeon("plot", BASE, "-o", chart, "--days", 30, "--back", 60, "--log", "--width", 640, "--height", 400)
+    assert done.returncode == 0, done.stderr
     head = chart.read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:24]) == (1280, 800)
 
@@ -236,14 +238,12 @@ def test_plot_as_json_has_all_that_is_drawn(burgeon):
 
 @pytest.mark.slow
 def test_milestones_come_true_as_often_as_they_say(programs, tmp_path):
-    """Simulated models whose future is known: a count that is due with 50 % is reached in about half of the cases."""
+    """Simulated models whose future is known: as many counts are reached within 90 days as the probabilities add up to."""
     eco = tmp_path / "eco"
-    done = programs.run(programs.burgeon, "simulate", "--out", eco, "--models", 400, "--days", 700, "--seed", 11, "--pure", timeout=120)
+    done = programs.run(programs.burgeon, "simulate", "--out", eco, "--models", 400, "--days", 700, "--seed", 11, "--pure",
+                        timeout=120)
     assert done.returncode == 0, done.stderr
-    released, events = {}, []
-    for line in (eco / "releases.csv").read_text().splitlines()[1:]:
-        fields = line.split(",")
-        released[fields[0]] = fields[-1]
+    events = []
     for line in (eco / "events.csv").read_text().splitlines()[1:]:
         model, child, at = line.split(",")[:3]
         events.append((at, model, child))
@@ -273,11 +273,10 @@ def test_milestones_come_true_as_often_as_they_say(programs, tmp_path):
                 due += milestone["p90"]
                 end = milestone["as_of"] + 90 * DAY
                 reached += sum(stamp(at) <= end for at in later.get(series["model"], [])) >= more
-        assert due > 5 and abs(reached - due) < .35 * due + 6, f"{reached:.0f} reached, {due:.1f} due"
+        assert due > 5 and abs(reached - due) < .2 * due + 8, f"{reached:.0f} reached, {due:.1f} due"
     finally:
         daemon.cleanup()
 
 
 def stamp(text):
-    from datetime import datetime
     return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1e6)
