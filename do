@@ -174,7 +174,7 @@ cmd_build() {
 cmd_demo() {
         install build
         build
-        exec "$PYTHON" demo/demo.py --build build --from "$invoked_from" "$@"
+        exec "$PYTHON" client/demo/demo.py --build build --from "$invoked_from" "$@"
 }
 
 # What the threads share is small (the store's writer, the refit workers): these unit tests run under the thread sanitizer.
