@@ -342,7 +342,13 @@ static int load_series(void *data, const BgStoreSeries *stored)
                 renamed = !bg_str_equal(message.model, bg_str(bg_registry_model(core->registry, series->model)->name));
         }
         bg_arena_deinit(&arena);
-        /* Renamed and merged models have several rows. The revisions of two models that became one cannot be compared: time can. */
+        /* Renamed and merged models have several rows. Revisions of two models that became one do not tell which is newer: time does.
+         * But they never fall. */
+        if (state->issued && issued) {
+                uint32_t rev = issued->rev > state->issued->rev ? issued->rev : state->issued->rev;
+
+                state->issued->rev = issued->rev = rev;
+        }
         if (state->issued && (!issued || issued->at <= state->issued->at)) {
                 free(issued);
                 return 0;
