@@ -146,6 +146,8 @@ static double ultimate_at(const BgGrowth *growth, const BgForecastSpec *spec, do
         if (!(mean > NOTHING))
                 return count;
         shape = mean / (dispersion * exp(d) + spec->burst * mean);
+        if (!(shape > 1e-9)) /* next to nothing is to come: the gamma has all but an atom at 0 */
+                return count;
         root = fmax(1 - 1 / (9 * shape) + z / (3 * sqrt(shape)), 0);
         return fmin(count + mean * root * root * root, BG_GROWTH_COUNT_MAX);
 }
