@@ -263,6 +263,7 @@ static void configure(App *app, const BgConfig *config)
         app->core_spec.stale_after_us = spec.stale_after_us;
         app->core_spec.audit_every = spec.audit_every;
         app->core_spec.surge_threshold = spec.surge_threshold;
+        app->core_spec.publish_bursts = spec.publish_bursts;
         bg_core_configure(app->core, &app->core_spec);
         bg_refit_configure(&app->refit, &(BgRefitSpec){ .coalesce_us = config->coalesce_us, .series_per_job = (size_t)config->series_per_job });
         bg_log_set_level(bg_config_log_level(config));
