@@ -96,7 +96,7 @@ static BgCoreSource *source_find(const BgCore *core, BgStr name)
         return NULL;
 }
 
-static BgCoreSource *source_get(BgCore *core, BgStr name)
+BgCoreSource *bg_core_source(BgCore *core, BgStr name)
 {
         BgCoreSource *source = core->current;
 
@@ -133,7 +133,7 @@ static int source_put(BgCore *core, const BgCoreSource *source)
                                                                   .watermark = source->watermark, .batch_at = source->batch_at });
 }
 
-static void watermark_raise(BgCore *core, BgCoreSource *source, int64_t at)
+void bg_core_raise_watermark(BgCore *core, BgCoreSource *source, int64_t at)
 {
         if (source && at > source->watermark)
                 source->watermark = at;
@@ -149,10 +149,8 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
         BgSeries *series = bg_registry_series(core->registry, id);
         BgSeriesState *state;
 
-        if (core->loading)
-                return;
-        core->n.children_added += change->added;
-        core->n.children_removed += change->removed;
+        if (core->loading && !core->restored)
+                return; /* told already, in the revisions that are restored */
         state = bg_core_state(core, series);
         if (!state || bg_core_mark_dirty(core, id, series)) {
                 core->failed = -ENOMEM;
@@ -163,10 +161,16 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
         state->since.tallied += change->tallied;
         state->since.release_changed |= change->release_changed;
         state->since.renamed |= change->renamed;
+        if (bg_core_mark_unsaved(core, id, state))
+                core->failed = -ENOMEM;
         if (change->added && change->at && state->issued && change->at <= state->issued->as_of) {
                 state->since.late += change->added;
                 core->n.events_late += change->added;
         }
+        if (core->loading)
+                return;
+        core->n.children_added += change->added;
+        core->n.children_removed += change->removed;
         if (core->incidents && change->added == 1 && !change->removed && change->child.len)
                 bg_incidents_event(core, id, series, change->at, change->child);
 }
@@ -179,17 +183,17 @@ static int64_t event_time(const BgEvent *event)
         return event->type == BG_EVENT_TALLY ? event->to : event->at;
 }
 
-static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgReject *reasonp)
+int bg_core_count(BgCore *core, BgCoreSource *source, const BgEvent *event, BgReject *reasonp)
 {
         int64_t at = event_time(event);
         int r = 0;
 
         if (event->type == BG_EVENT_ALIVE) {
                 if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name)))
-                        source = source_get(core, event->source);
+                        source = bg_core_source(core, event->source);
                 if (source && at <= source->watermark)
                         return BG_CORE_E_DUPLICATE;
-                watermark_raise(core, source, at);
+                bg_core_raise_watermark(core, source, at);
                 return 0;
         }
         r = bg_registry_apply(core->registry, event, reasonp);
@@ -203,8 +207,16 @@ static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgRej
                 core->newest = at;
         /* A source is complete at least up to the newest event it has told of, give or take its lateness: late events correct. */
         if (event->type != BG_EVENT_RELEASE || at <= core->now)
-                watermark_raise(core, source, at);
+                bg_core_raise_watermark(core, source, at);
         return 0;
+}
+
+static int append(BgCore *core, const BgEvent *event, int64_t now)
+{
+        int r = bg_store_append(core->store, event, now);
+
+        core->log += r == 0;
+        return r;
 }
 
 int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t now, BgReject *reasonp)
@@ -223,11 +235,11 @@ int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t
                 core->n.events_rejected++;
                 return BG_CORE_E_REJECTED;
         }
-        source = source_get(core, source_name);
+        source = bg_core_source(core, source_name);
         if (!source)
                 return -ENOMEM;
         core->now = now;
-        r = apply(core, source, event, reasonp);
+        r = bg_core_count(core, source, event, reasonp);
         if (core->failed)
                 r = core->failed;
         switch (r) {
@@ -238,7 +250,7 @@ int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t
                 if (event->type == BG_EVENT_ALIVE) /* a cursor, not a fact: only the newest one is worth keeping */
                         r = source_put(core, core->current);
                 else
-                        r = bg_store_append(core->store, event, now);
+                        r = append(core, event, now);
                 break;
         case BG_CORE_E_DUPLICATE:
                 core->n.events_duplicate++;
@@ -252,7 +264,7 @@ int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t
 
 int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now)
 {
-        BgCoreSource *source = source_get(core, source_name);
+        BgCoreSource *source = bg_core_source(core, source_name);
 
         if (!source)
                 return -ENOMEM;
@@ -267,93 +279,6 @@ int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------- */
-
-static int load_event(void *data, int64_t log, const BgEvent *event)
-{
-        BgCore *core = data;
-        BgReject reason;
-        int r;
-
-        (void)log;
-        r = apply(core, NULL, event, &reason);
-        /* the same rules accepted it once; a rule that became stricter must not make the state unreadable */
-        return r < 0 ? r : 0;
-}
-
-static int load_source(void *data, const BgStoreSource *stored)
-{
-        BgCore *core = data;
-        BgCoreSource *source = source_get(core, stored->source);
-
-        if (!source)
-                return -ENOMEM;
-        source->seq = stored->seq;
-        source->batch_at = stored->batch_at;
-        watermark_raise(core, source, stored->watermark);
-        return 0;
-}
-
-static int load_series(void *data, const BgStoreSeries *stored)
-{
-        BgCore *core = data;
-        BgModelId model = bg_registry_find(core->registry, stored->model);
-        BgSeriesId id = model == BG_MODEL_NONE || stored->relation >= BG_RELATION_N
-                                ? BG_SERIES_NONE
-                                : bg_registry_model(core->registry, model)->series[stored->relation];
-        BgArena arena = { 0 };
-        BgForecast message;
-        BgSeriesState *state;
-        BgSeries *series;
-        int r = 0;
-
-        if (id == BG_SERIES_NONE)
-                return 0; /* the model was merged into another since: that one has its own state, or is refitted cold */
-        series = bg_registry_series(core->registry, id);
-        state = bg_core_state(core, series);
-        if (!state)
-                return -ENOMEM;
-        for (int i = 0; i < BG_THETA_N; i++)
-                state->theta[i] = stored->theta[i];
-        for (int i = 0; i < BG_SYM_N; i++)
-                state->laplace[i] = (float)stored->spread[i];
-        state->dispersion = (float)stored->dispersion;
-        state->objective = stored->objective;
-        state->fit_status = (uint8_t)stored->fit_status;
-        for (int i = 0; i < BG_THETA_N; i++)
-                if (!isfinite(state->theta[i]))
-                        state->fit_status = BG_FIT_NONE; /* a cold start is always right */
-        if (stored->issued.len && !bg_proto_unpack(&bg_proto_forecast, stored->issued.data, stored->issued.len, &arena, &message, NULL)) {
-                free(state->issued);
-                state->issued = bg_issued_from_message(&message);
-        }
-        if (core->incidents)
-                r = bg_incidents_unpack(core, id, series, stored->extra);
-        bg_arena_deinit(&arena);
-        return r;
-}
-
-/** After loading: what has no forecast, or one of other counts than the log's, waits for a refit; the rest for its day. */
-static int settle(BgCore *core)
-{
-        for (BgSeriesId id = 0; id < bg_registry_n_series(core->registry); id++) {
-                BgSeries *series = bg_registry_series(core->registry, id);
-                BgSeriesState *state = series->state;
-                int r = 0;
-
-                if (series->n_times == 0 && series->n_tallies == 0 && !(state && state->issued))
-                        continue;
-                if (!state || !state->issued || state->issued->count != (double)bg_series_count(series, UINT32_MAX)) {
-                        r = bg_core_mark_dirty(core, id, series);
-                } else {
-                        state->due = state->issued->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
-                        state->queued = true;
-                        r = bg_schedule_put(&core->schedule, id, state->due);
-                }
-                if (r)
-                        return r;
-        }
-        return 0;
-}
 
 int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore *store, const BgStoreReceipt *receipt, int64_t now)
 {
@@ -378,15 +303,7 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         if (!r && spec->surge_threshold > 0)
                 r = bg_incidents_new(&core->incidents, core, registry_spec.hash_key);
         if (!r && store) {
-                core->loading = true;
-                r = bg_store_read_log(store, load_event, core);
-                if (!r)
-                        r = bg_store_read_sources(store, load_source, core);
-                if (!r)
-                        r = bg_store_read_series(store, load_series, core);
-                if (!r)
-                        r = settle(core);
-                core->loading = false;
+                r = bg_keep_restore(core);
                 core->current = NULL;
         }
         if (r) {
@@ -482,7 +399,7 @@ static void came_due(void *data, BgSeriesId id)
         }
         state->since.refreshed = true;
         core->n.refreshes++;
-        if (bg_core_mark_dirty(core, id, series))
+        if (bg_core_mark_dirty(core, id, series) || bg_core_mark_unsaved(core, id, state))
                 core->failed = -ENOMEM;
 }
 

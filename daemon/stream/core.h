@@ -99,7 +99,7 @@ void bg_core_adopt(BgCore *core, BgRefitJob *job, int64_t now);
 /** What a job would have changed is dirty again; frees it (shutdown without waiting). */
 void bg_core_abandon(BgCore *core, BgRefitJob *job);
 
-/** Put the state of every series changed since the last call into the store's open group. 0 or -ENOMEM. */
+/** Put what changed since the last call, of the series and of what was learned, into the store's open group. 0 or negative errno. */
 int bg_core_checkpoint(BgCore *core);
 
 /* ---- out ---------------------------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
 #ifndef BURGEON_STREAM_CORE_PRIVATE_H
 #define BURGEON_STREAM_CORE_PRIVATE_H
 
-/* The inside of the core, shared by core.c (in), refit.c (take, run, adopt), incident.c (surges) and query.c (out). */
+/* The inside of the core, shared by core.c (in), refit.c (take, run, adopt), keep.c (restarts), incident.c (surges) and
+ * query.c (out). */
 
 #include "daemon/stream/core.h"
 #include "daemon/stream/learn.h"
@@ -56,11 +57,20 @@ struct BgCore {
         int64_t newest;         /* us; newest event time */
         int64_t batch_at;       /* us; when the last batch came, 0 = never */
         int64_t now;            /* us; of the call being served */
+        int64_t log;            /* of the newest event in the store */
+        int64_t saved_log;      /* of the newest event that the state restored knows of */
         bool loading;           /* the log is being applied: nothing is published, stored or detected */
+        bool restored;          /* while loading: the state is back, what follows came after it was saved */
         bool stale;
         int failed;             /* a callback could not do its work (-ENOMEM); reported by the next call */
         BgCoreCounters n;
 };
+
+/** Source of that name, made when there is none; NULL without memory. */
+BgCoreSource *bg_core_source(BgCore *core, BgStr name);
+void bg_core_raise_watermark(BgCore *core, BgCoreSource *source, int64_t at);
+/** Count one event; `source` NULL: from the log. As bg_core_apply(), without the clock and the store. */
+int bg_core_count(BgCore *core, BgCoreSource *source, const BgEvent *event, BgReject *reasonp);
 
 /** Where a series' clock stands: the watermark in seconds. */
 BgSecond bg_core_as_of(const BgCore *core);
@@ -83,6 +93,9 @@ void bg_state_free(BgSeriesState *state);
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message);
 /** And back, of a stored one. NULL without memory or when it does not fit. */
 BgIssued *bg_issued_from_message(const BgForecast *message);
+
+/** A new core is what the one was that wrote the store. 0, -ENOMEM, or an error of the store. */
+int bg_keep_restore(BgCore *core);
 
 /* ---- incident.c ---------------------------------------------------------------------------------------------------------------- */
 

@@ -259,8 +259,6 @@ void bg_refit_begin(BgCore *core, BgSeries *series, BgRefitItem *item)
         if (!state)
                 return;
         state->in_job = true;
-        if (item->train)
-                state->trained_at = item->as_of;
         item->since = state->since;
         state->since = (BgSince){ 0 };
 }
@@ -274,6 +272,8 @@ static void wait_for_age(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond
                 return;
         state->due = as_of + 3600;
         state->queued = !bg_schedule_put(&core->schedule, id, state->due);
+        if (bg_core_mark_unsaved(core, id, state))
+                core->failed = -ENOMEM;
 }
 
 static void since_add(BgSince *to, const BgSince *from)
@@ -460,8 +460,11 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
 
         if (core->spec.forecaster != BG_FORECASTER_POOLED)
                 return;
-        if (item->train && bg_learner_origin(learner, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
-                core->failed = -ENOMEM;
+        if (item->train) {
+                state->trained_at = item->as_of;
+                if (bg_learner_origin(learner, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
+                        core->failed = -ENOMEM;
+        }
         for (int turn = 0; turn < 2; turn++) { /* take the old contribution back, then add the new one: both as kept, in floats */
                 if (turn) {
                         if (item->count < 1 || item->age_days < CONTRIBUTE_AGE_DAYS || fit->status != BG_FIT_OK)
@@ -477,7 +480,7 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
                         theta[i] = state->contribution[i];
                 for (int i = 0; i < BG_SYM_N; i++)
                         spread[i] = state->contribution[BG_THETA_N + i];
-                bg_prior_sums_add(&learner->sums, turn ? 1 : -1, theta, spread);
+                bg_learner_contribute(learner, turn ? 1 : -1, theta, spread);
                 state->contributed = turn;
         }
 }
