@@ -414,6 +414,7 @@ static int open_state(App *app)
                 bg_log(BG_LOG_WARNING, "state.none", "the state is in memory only and ends with the program");
         }
         app->core_spec = bg_app_core_spec(&app->config);
+        app->core_spec.learned_start = true;
         r = bg_core_new(&app->core, &app->core_spec, bg_publish_sink(&app->publish), app->store, app->store ? &receipt : NULL,
                         bg_clock_now_us());
         return r ? cannot(r, "the state cannot be read", "") : 0;

@@ -280,6 +280,15 @@ int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------- */
 
+void bg_core_begin_learning(BgCore *core)
+{
+        bg_learner_deinit(&core->learner);
+        if (core->spec.learned_start && core->spec.fit.estimator == BG_ESTIMATOR_LIKELIHOOD)
+                bg_learner_start(&core->learner, core->spec.fit.m);
+        else
+                bg_learner_init(&core->learner);
+}
+
 int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore *store, const BgStoreReceipt *receipt, int64_t now)
 {
         BgCore *core = calloc(1, sizeof(*core));
@@ -294,7 +303,7 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         core->started_at = now;
         core->now = now;
         core->epoch = 1;
-        bg_learner_init(&core->learner);
+        bg_core_begin_learning(core);
         if (receipt) {
                 core->epoch = receipt->epoch;
                 memcpy(registry_spec.hash_key, receipt->hash_key, sizeof(registry_spec.hash_key));
@@ -349,7 +358,7 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
 
 /* ---- clock --------------------------------------------------------------------------------------------------------------------- */
 
-double bg_core_outcome(void *data, BgSeriesId id, BgSecond at)
+double bg_core_outcome(void *data, BgSeriesId id, BgSecond origin, BgSecond at)
 {
         BgCore *core = data;
         const BgSeries *series = bg_registry_series(core->registry, id);
@@ -369,6 +378,9 @@ double bg_core_outcome(void *data, BgSeriesId id, BgSecond at)
                 const BgTally *tally = &series->tallies[low];
                 BgSecond slack = (tally->to - tally->from) / 8;
 
+                /* an hour after the edge where it was issued, the edge's count is no outcome */
+                if (at - origin < (tally->to - tally->from) / 2)
+                        return -1;
                 if (tally->to - at <= slack)
                         return (double)bg_series_count(series, tally->to);
                 return at - tally->from <= slack ? (double)bg_series_count(series, tally->from) : -1;
@@ -376,7 +388,7 @@ double bg_core_outcome(void *data, BgSeriesId id, BgSecond at)
         if (low > 0 && low == series->n_tallies && !series->n_times) { /* after the last tally, of which nothing is known */
                 const BgTally *tally = &series->tallies[low - 1];
 
-                if (at - tally->to > (tally->to - tally->from) / 8)
+                if (at - tally->to > (tally->to - tally->from) / 8 || at - origin < (tally->to - tally->from) / 2)
                         return -1;
         }
         return (double)bg_series_count(series, at);

@@ -37,6 +37,7 @@ typedef struct BgCoreSpec {
         unsigned audit_every;      /* every so-manieth warm refit of a series is checked against a cold one; default 16; 0 = never */
         double surge_threshold;    /* nats; 0 = no detection; default 9.25 */
         bool publish_bursts;       /* incidents of few uploaders are told too, as kind burst; default no */
+        bool learned_start;        /* begin with the shipped figures; default: blank, everything learned from this stream's past */
         uint32_t models_max;
 } BgCoreSpec;
 BgCoreSpec bg_core_spec_default(void);

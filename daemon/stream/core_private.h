@@ -81,9 +81,9 @@ int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state);
 
 /**
  * Count of a series at a time for scoring a forecast: exact for single events; a tally is known only near its ends (an eighth of
- * its length). Negative: not known.
+ * its length), and of a forecast over less than half of that length it tells nothing at all. Negative: not known.
  */
-double bg_core_outcome(void *core, BgSeriesId id, BgSecond at);
+double bg_core_outcome(void *core, BgSeriesId id, BgSecond origin, BgSecond at);
 
 /** The last fit of a series in the model room's form; status NONE when there was none. */
 BgFit bg_state_fit(const BgSeriesState *state, double m);
@@ -94,6 +94,8 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
 /** And back, of a stored one. NULL without memory or when it does not fit. */
 BgIssued *bg_issued_from_message(const BgForecast *message);
 
+/** Nothing learned yet: blank, or the shipped figures. */
+void bg_core_begin_learning(BgCore *core);
 /** A new core is what the one was that wrote the store. 0, -ENOMEM, or an error of the store. */
 int bg_keep_restore(BgCore *core);
 

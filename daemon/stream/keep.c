@@ -259,6 +259,8 @@ static int restore(struct restart *restart)
         if (r)
                 return r;
         restart->learned = bg_learner_loaded(&core->learner);
+        if (!restart->learned)
+                bg_core_begin_learning(core);
         if (restart->known && !restart->learned)
                 bg_log(BG_LOG_WARNING, "state.unlearned", "what was learned across models cannot be used; it is learned anew",
                        bg_kv("why", same ? "another version's, or not whole" : "the log was counted by other rules"));

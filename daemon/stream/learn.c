@@ -107,7 +107,7 @@ static void settle(BgLearner *learner, int k, BgSecond now, BgLearnOutcome *outc
 
                 if (due + OUTCOME_WAIT_S > now)
                         break;
-                y = outcome(data, pending->series, (BgSecond)due);
+                y = outcome(data, pending->series, pending->origin, (BgSecond)due);
                 if (y >= 0) {
                         for (int e = 0; e < BG_EXPERT_N; e++)
                                 opinion.u[e] = pending->u[e];
@@ -321,15 +321,11 @@ int bg_learner_load(BgLearner *learner, BgStr name, BgStr bytes)
         return 0;
 }
 
-bool bg_learner_loaded(BgLearner *learner)
+bool bg_learner_loaded(const BgLearner *learner)
 {
         bool whole = learner->loaded;
 
         for (int k = 0; k < BG_POOL_KNOT_N && whole; k++)
                 whole = learner->pending[k].first + learner->pending[k].n == learner->pending[k].saved;
-        if (!whole) {
-                bg_learner_deinit(learner);
-                bg_learner_init(learner);
-        }
         return whole;
 }

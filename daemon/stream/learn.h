@@ -59,15 +59,24 @@ typedef struct BgLearner {
         bool loaded;  /* bg_learner_load() met a state it can use */
 } BgLearner;
 
+/** Blank: the fixed population prior, equal weights, normal quantiles. */
 void bg_learner_init(BgLearner *learner);
+/**
+ * bg_learner_start() - initialised with the shipped figures (learned_start.h says what they were learned from)
+ * They are worth as much as a blank learner's first guess: soon outweighed by what comes true. Receipts are empty: they are of
+ * this stream. For another `m` than that of the figures: blank.
+ */
+void bg_learner_start(BgLearner *learner, double m);
+/** Write what was learned as learned_start.h. `provenance`: what from; one line of a comment. */
+void bg_learner_print(const BgLearner *learner, double m, const char *provenance, FILE *out);
 void bg_learner_deinit(BgLearner *learner);
 
 /** Remember a training origin at every knot. `opinions` and `points` are those of the knots' horizons. 0 or -ENOMEM. */
 int bg_learner_origin(BgLearner *learner, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
                       const BgForecastPoint *points);
 
-/** Count of a series at a time, or a negative number: not known (any more). */
-typedef double BgLearnOutcome(void *data, BgSeriesId series, BgSecond at);
+/** Count of a series at a time, as the outcome of a forecast issued at `origin`, or a negative number: not known (any more). */
+typedef double BgLearnOutcome(void *data, BgSeriesId series, BgSecond origin, BgSecond at);
 
 /** If `now` has passed midnight: learn from what fell due, and start the next step. Cost: outcomes due. Returns true at a new step. */
 bool bg_learner_step(BgLearner *learner, BgSecond now, BgLearnOutcome *outcome, void *data);
@@ -89,7 +98,7 @@ void bg_learner_contribute(BgLearner *learner, double sign, const double theta[B
 int bg_learner_save(BgLearner *learner, int (*put)(void *data, BgStr name, BgStr bytes), void *data);
 /** One saved piece, in bytewise order of the names, into a learner that was just initialised. Strange names are left. 0 or -ENOMEM. */
 int bg_learner_load(BgLearner *learner, BgStr name, BgStr bytes);
-/** After the last piece. false: there was no state, or it is not whole, or another version's; the learner is blank then. */
-bool bg_learner_loaded(BgLearner *learner);
+/** After the last piece. false: there was no state, or it is not whole, or another version's: initialise it again. */
+bool bg_learner_loaded(const BgLearner *learner);
 
 #endif

@@ -490,6 +490,24 @@ static int answer_silent(Replay *replay)
         return 0;
 }
 
+/** The figures of a stream that was learned from, for bg_learner_start(). */
+static int write_learned(const Replay *replay)
+{
+        FILE *out = fopen(replay->spec->learned_path, "we");
+        char text[256], from[BG_TIME_TEXT_MAX], to[BG_TIME_TEXT_MAX];
+
+        if (!out) {
+                fprintf(stderr, "burgeond: %s: %s\n", replay->spec->learned_path, strerror(errno));
+                return -errno;
+        }
+        bg_time_format(replay->first_at, from);
+        bg_time_format(replay->last_at, to);
+        snprintf(text, sizeof(text), "Learned from %" PRId64 " events and tallies of %zu models, %.10s to %.10s.", replay->n_applied,
+                 bg_registry_n_models(replay->core->registry), from, to);
+        bg_learner_print(&replay->core->learner, replay->core->spec.fit.m, text, out);
+        return fclose(out) ? -errno : 0;
+}
+
 static int write_report(Replay *replay)
 {
         const BgCoreCounters *n = &replay->core->n;
@@ -614,6 +632,8 @@ int bg_replay_main(const BgReplaySpec *spec)
                 r = stream(&replay);
                 if (!r && spec->out_dir)
                         r = answer_silent(&replay);
+                if (!r && spec->learned_path)
+                        r = write_learned(&replay);
                 if (!r && spec->fits_path)
                         r = write_fits(&replay);
                 if (!r && spec->out_dir)
