@@ -18,6 +18,7 @@ BgCoreSpec bg_core_spec_default(void)
                 .horizons = { 7, 30, 90, 180, 365 },
                 .n_horizons = 5,
                 .refresh_us = INT64_C(86400) * 1000000,
+                .material = 0.05,
                 .audit_every = 16,
                 .surge_threshold = 9.25,
         };
@@ -44,11 +45,12 @@ void bg_state_free(BgSeriesState *state)
 {
         if (!state)
                 return;
+        bg_held_free(state->held);
         free(state->issued);
         free(state);
 }
 
-static int list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id)
+int bg_core_list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id)
 {
         if (*np == *capp) {
                 size_t cap = *capp ? *capp * 2 : 256;
@@ -68,7 +70,7 @@ int bg_core_mark_dirty(BgCore *core, BgSeriesId id, BgSeries *series)
 
         if (series->dirty)
                 return 0;
-        r = list_push(&core->dirty, &core->n_dirty, &core->cap_dirty, id);
+        r = bg_core_list_push(&core->dirty, &core->n_dirty, &core->cap_dirty, id);
         if (!r)
                 series->dirty = true;
         return r;
@@ -80,7 +82,7 @@ int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state)
 
         if (state->unsaved || !core->store)
                 return 0;
-        r = list_push(&core->unsaved, &core->n_unsaved, &core->cap_unsaved, id);
+        r = bg_core_list_push(&core->unsaved, &core->n_unsaved, &core->cap_unsaved, id);
         if (!r)
                 state->unsaved = true;
         return r;
@@ -303,6 +305,7 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         core->started_at = now;
         core->now = now;
         core->epoch = 1;
+        core->held_due = INT64_MAX;
         bg_core_begin_learning(core);
         if (receipt) {
                 core->epoch = receipt->epoch;
@@ -339,6 +342,7 @@ void bg_core_free(BgCore *core)
         bg_schedule_deinit(&core->schedule);
         free(core->dirty);
         free(core->unsaved);
+        free(core->held);
         free(core->sources);
         free(core);
 }
@@ -348,6 +352,8 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         memcpy(core->spec.horizons, spec->horizons, sizeof(core->spec.horizons));
         core->spec.n_horizons = spec->n_horizons;
         core->spec.refresh_us = spec->refresh_us;
+        core->spec.material = spec->material;
+        core->spec.settle_us = spec->settle_us;
         core->spec.stale_after_us = spec->stale_after_us;
         core->spec.audit_every = spec->audit_every;
         core->spec.publish_bursts = spec->publish_bursts;
@@ -426,6 +432,7 @@ void bg_core_advance(BgCore *core, int64_t now)
                 bg_core_set_stale(core, stale);
         /* Forecasts grow old by the watermark, not by the clock on the wall: where nothing is known, nothing can be renewed. */
         bg_schedule_advance(&core->schedule, bg_core_as_of(core), came_due, core);
+        bg_issue_advance(core, now);
         if (core->incidents && !core->stale)
                 bg_incidents_advance(core, bg_core_as_of(core));
 }
@@ -440,6 +447,8 @@ int64_t bg_core_next_due(const BgCore *core)
                 next = incident;
         if (next != UINT32_MAX)
                 due = bg_second_to_us(next);
+        if (core->held_due < due)
+                due = core->held_due;
         if (core->spec.stale_after_us > 0 && core->batch_at > 0 && !core->stale && core->batch_at + core->spec.stale_after_us < due)
                 due = core->batch_at + core->spec.stale_after_us;
         return due;

@@ -21,7 +21,7 @@ typedef struct BgCoreSource {
 /* name, what: the counters of the stream, in `stats` under these names */
 #define BG_CORE_COUNTERS(C) \
         C(events_accepted) C(events_duplicate) C(events_rejected) C(batches) C(children_added) C(children_removed) C(events_late) \
-        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refreshes) C(surges_opened) \
+        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refits_held) C(refits_empty) C(refreshes) C(surges_opened) \
         C(surges_updated) C(surges_closed) C(bursts)
 
 typedef struct BgCoreCounters {
@@ -43,6 +43,10 @@ struct BgCore {
         BgSeriesId *dirty;
         size_t n_dirty;
         size_t cap_dirty;
+        BgSeriesId *held;       /* series whose last refit is not a revision yet; others may be among them */
+        size_t n_held;
+        size_t cap_held;
+        int64_t held_due;       /* us; of the first of them, or earlier; INT64_MAX = none */
         BgSeriesId *unsaved;
         size_t n_unsaved;
         size_t cap_unsaved;
@@ -88,6 +92,11 @@ double bg_core_outcome(void *core, BgSeriesId id, BgSecond origin, BgSecond at);
 /** The last fit of a series in the model room's form; status NONE when there was none. */
 BgFit bg_state_fit(const BgSeriesState *state, double m);
 void bg_state_free(BgSeriesState *state);
+int bg_core_list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id); /* 0 or -ENOMEM */
+
+/** Publish what was held long enough. */
+void bg_issue_advance(BgCore *core, int64_t now);
+void bg_held_free(BgHeld *held);
 
 /** Wire form of an issued forecast; its lists live in `arena`. 0 or -ENOMEM. */
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message);

@@ -60,6 +60,7 @@ static int save_series(BgCore *core, BgSeries *series, BgArena *arena, BgBuffer 
         const BgModel *model = bg_registry_model(core->registry, series->model);
         const BgSeriesState *state = series->state;
         BgStoreSeries row = { .model = { model->name, model->name_len }, .relation = series->relation };
+        BgSince since = state->since;
         BgForecast message;
         int r = 0;
 
@@ -76,19 +77,21 @@ static int save_series(BgCore *core, BgSeries *series, BgArena *arena, BgBuffer 
                 r = bg_incidents_pack(series, extra);
         if (r)
                 return r;
-        memcpy(row.theta, state->theta, sizeof(row.theta));
+        memcpy(row.theta, state->fit.theta, sizeof(row.theta));
         for (int k = 0; k < BG_SYM_N; k++)
-                row.spread[k] = state->laplace[k];
-        row.dispersion = state->dispersion;
-        row.objective = state->objective;
-        row.moved = state->moved;
-        row.fit_status = state->fit_status;
+                row.spread[k] = state->fit.laplace[k];
+        row.dispersion = state->fit.dispersion;
+        row.objective = state->fit.objective;
+        row.moved = state->fit.moved;
+        row.fit_status = state->fit.status;
         row.trained_at = state->trained_at ? bg_second_to_us(state->trained_at) : 0;
-        row.due = series->dirty || state->in_job ? 0 : state->queued ? bg_second_to_us(state->due) : BG_TIME_MAX;
+        row.due = series->dirty || state->in_job || state->held ? 0 : state->queued ? bg_second_to_us(state->due) : BG_TIME_MAX;
         row.contributed = state->contributed;
         for (int k = 0; k < BG_THETA_N + BG_SYM_N; k++)
                 row.contribution[k] = state->contribution[k];
-        since_put(&row, &state->since);
+        if (state->held)
+                bg_since_add(&since, &state->held->draft->since);
+        since_put(&row, &since);
         row.issued = (BgStr){ issued->data, issued->len };
         row.extra = (BgStr){ extra->data, extra->len };
         return bg_store_put_series(core->store, &row);
@@ -182,19 +185,19 @@ static BgSince since_of(const BgStoreSeries *row)
         };
 }
 
-static void load_fit(BgSeriesState *state, const BgStoreSeries *row)
+static void load_fit(BgKeptFit *fit, const BgStoreSeries *row)
 {
         for (int i = 0; i < BG_THETA_N; i++)
-                state->theta[i] = row->theta[i];
+                fit->theta[i] = row->theta[i];
         for (int i = 0; i < BG_SYM_N; i++)
-                state->laplace[i] = (float)row->spread[i];
-        state->dispersion = (float)row->dispersion;
-        state->objective = row->objective;
-        state->moved = (float)row->moved;
-        state->fit_status = (uint8_t)row->fit_status;
+                fit->laplace[i] = (float)row->spread[i];
+        fit->dispersion = (float)row->dispersion;
+        fit->objective = row->objective;
+        fit->moved = (float)row->moved;
+        fit->status = (uint8_t)row->fit_status;
         for (int i = 0; i < BG_THETA_N; i++)
-                if (!isfinite(state->theta[i]))
-                        state->fit_status = BG_FIT_NONE; /* a cold start is always right */
+                if (!isfinite(fit->theta[i]))
+                        fit->status = BG_FIT_NONE; /* a cold start is always right */
 }
 
 static void load_contribution(BgSeriesState *state, const BgStoreSeries *row)
@@ -231,7 +234,7 @@ static int load_series(void *data, const BgStoreSeries *row)
         state = bg_core_state(core, series);
         if (!state)
                 return -ENOMEM;
-        load_fit(state, row);
+        load_fit(&state->fit, row);
         if (restart->learned)
                 load_contribution(state, row);
         state->since = since_of(row);

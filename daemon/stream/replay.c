@@ -579,6 +579,7 @@ static int open_all(Replay *replay)
 
         core_spec.refresh_us = REFRESH_NEVER_US;
         core_spec.stale_after_us = 0;
+        core_spec.settle_us = 0; /* one step a day is the judgement already, and origins are always answered */
         if (!spec->out_dir)
                 core_spec.surge_threshold = 0;
         if (bg_merge_open(&replay->merge, spec->paths, spec->n_paths, on_complaint, replay, why, sizeof(why))) {
