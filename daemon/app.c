@@ -63,11 +63,19 @@ BgCoreSpec bg_app_core_spec(const BgConfig *config)
                 spec.fit.m = config->m;
         else if (config->estimator == BG_ESTIMATOR_LEAST_SQUARES)
                 spec.fit.m = 1; /* as the paper has it */
+        if (config->dispersion > 0) {
+                spec.fit.dispersion_base = config->dispersion;
+                spec.fit.dispersion_slope = 0;
+        }
+        spec.forecaster = config->estimator == BG_ESTIMATOR_LEAST_SQUARES ? BG_FORECASTER_PROCESS : (BgForecaster)config->forecaster;
+        spec.publish_bursts = config->bursts;
         spec.fit.unit_days = bg_config_unit_days(config);
         memcpy(spec.horizons, config->horizons, sizeof(spec.horizons));
         spec.n_horizons = config->n_horizons;
         spec.refresh_us = config->refresh_us;
         spec.stale_after_us = config->stale_after_us;
+        spec.material = config->material;
+        spec.settle_us = config->settle_us;
         spec.audit_every = (unsigned)config->audit_every;
         spec.surge_threshold = config->surge_threshold;
         spec.models_max = (uint32_t)config->models_max;
@@ -157,8 +165,11 @@ static void commit_closed(void *data)
         int r = bg_store_close(app->store);
 
         app->store = NULL;
-        if (r)
-                bg_log(BG_LOG_ERROR, "store.close_failed", "the last commit failed", bg_kv("error", strerror(-r)));
+        if (r) {
+                bg_log(BG_LOG_ERROR, "store.close_failed", "not everything could be stored; feeds will send the rest again",
+                       bg_kv("error", strerror(-r)));
+                app->exit_code = app->exit_code ? app->exit_code : EX_IOERR;
+        }
         bg_core_free(app->core);
         app->core = NULL;
         uv_close((uv_handle_t *)&app->on_term, count_handle);
@@ -251,6 +262,8 @@ static void configure(App *app, const BgConfig *config)
         memcpy(app->core_spec.horizons, spec.horizons, sizeof(spec.horizons));
         app->core_spec.n_horizons = spec.n_horizons;
         app->core_spec.refresh_us = spec.refresh_us;
+        app->core_spec.material = spec.material;
+        app->core_spec.settle_us = spec.settle_us;
         app->core_spec.stale_after_us = spec.stale_after_us;
         app->core_spec.audit_every = spec.audit_every;
         app->core_spec.surge_threshold = spec.surge_threshold;
@@ -409,7 +422,7 @@ static int open_state(App *app)
                         return cannot(r, "the state cannot be opened", why);
                 bg_log(BG_LOG_INFO, "state.open", receipt.created ? "a new state was made" : "reading the state", bg_kv("path", path),
                        bg_kv_int("events", receipt.n_events), bg_kv_int("epoch", receipt.epoch),
-                       bg_kv("closed", receipt.clean || receipt.created ? "properly" : "by a crash"));
+                       bg_kv("before", receipt.created ? "nothing" : receipt.clean ? "closed" : "crashed"));
         } else {
                 bg_log(BG_LOG_WARNING, "state.none", "the state is in memory only and ends with the program");
         }
@@ -539,6 +552,7 @@ int bg_app_run(BgConfig *config, const BgConfigSource *source)
         app->source = source;
         app->started_at = bg_clock_now_us();
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes fails a commit, which is told; it need not kill */
         signal(SIGHUP, SIG_IGN); /* a reload asked for before there is anything to reload */
         want_files();
         app->zmq = zmq_ctx_new();

@@ -98,6 +98,11 @@ int bg_core_list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id
 void bg_issue_advance(BgCore *core, int64_t now);
 void bg_held_free(BgHeld *held);
 
+/** The last published forecast as a posterior: its mode and spreads, with the correlations of Laplace's covariance. */
+BgFit bg_issued_fit(const BgSeriesState *state, double m);
+/** The horizon of an issued forecast nearest to `days`; NULL when it has none. */
+const BgIssuedPoint *bg_issued_near(const BgIssued *issued, double days);
+
 /** Wire form of an issued forecast; its lists live in `arena`. 0 or -ENOMEM. */
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message);
 /** And back, of a stored one. NULL without memory or when it does not fit. */
@@ -116,15 +121,22 @@ void bg_incidents_series_free(struct BgSeriesSurge *surge);
 /** A child was counted. */
 void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond at, BgStr child);
 /** A refit was adopted: the expectation follows, unless an excursion is being judged against it. */
-void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, double count, BgSecond as_of);
+void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond as_of);
 /** Time passed: incidents that end without an event. */
 void bg_incidents_advance(BgCore *core, BgSecond now);
 BgSecond bg_incidents_next(const BgCore *core);
 bool bg_incidents_open(const BgSeries *series);
-/** Open incidents (and lately closed ones) as messages. */
+/**
+ * The last incident of every series, the latest first: of all or of one model, by the request's relation, open, bursts, limit and
+ * offset; reply->total counts all that match.
+ */
 int bg_incidents_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply);
 /** Last transition of the open incident of a series; false when there is none. */
 bool bg_incidents_last(BgCore *core, BgSeriesId id, BgSeries *series, BgArena *arena, BgSurge *message);
+/** The last incident of a series, over or not. 0, 1 when there is none, or -ENOMEM. */
+int bg_incidents_of(BgCore *core, const BgSeries *series, BgArena *arena, BgSurge *message);
+/** The series whose last incident has that id, or BG_SERIES_NONE. */
+BgSeriesId bg_incidents_find(BgCore *core, BgStr id);
 int bg_incidents_pack(const BgSeries *series, BgBuffer *out);
 int bg_incidents_unpack(BgCore *core, BgSeriesId id, BgSeries *series, BgStr bytes);
 

@@ -42,6 +42,32 @@ static float shift_of(const BgIssued *before, const BgRefitItem *item, size_t n_
         return (float)log((item->points[i].q[3] + 1) / (before->count + (double)before->points[i].q[3] + 1));
 }
 
+/** What the revision before said: its curve, its forecast, and what it expected by now. */
+static BgIssuedBefore before_of(const BgSeriesState *state, const BgRefitItem *item)
+{
+        const BgIssued *before = state->issued;
+        const BgFit fit = bg_state_fit(state, item->fit.m);
+        const BgIssuedPoint *point = before ? bg_issued_near(before, 90) : NULL;
+        BgIssuedBefore kept = { .expected = NAN, .days = NAN, .median = NAN };
+
+        if (!before)
+                return kept;
+        kept.count = before->count;
+        kept.as_of = before->as_of;
+        kept.lambda = before->lambda;
+        kept.mu = before->mu;
+        kept.sigma = before->sigma;
+        if (item->as_of > before->as_of && before->as_of >= before->release && fit.status != BG_FIT_NONE)
+                kept.expected = (float)bg_forecast_increment(&fit, before->count,
+                                                             (double)(before->as_of - before->release) / 86400,
+                                                             (double)(item->as_of - before->release) / 86400);
+        if (point) {
+                kept.days = point->days;
+                kept.median = point->q[3];
+        }
+        return kept;
+}
+
 static BgIssued *draft_new(const BgSeries *series, const BgRefitJob *job, const BgRefitItem *item, BgStart start)
 {
         const BgFit *fit = &item->fit;
@@ -56,6 +82,7 @@ static BgIssued *draft_new(const BgSeries *series, const BgRefitJob *job, const 
                 .as_of = item->as_of,
                 .release = item->release,
                 .since = item->since,
+                .before = before_of(series->state, item),
                 .shift = shift_of(series->state->issued, item, n),
                 .rate = (float)item->rate,
                 .ultimate = (float)item->ultimate,
@@ -201,12 +228,12 @@ static int hold(BgCore *core, BgSeriesId id, BgSeriesState *state, const BgKeptF
         int64_t quiet = now + core->spec.settle_us, latest;
 
         if (!state->held) {
-                state->held = calloc(1, sizeof(*state->held));
-                if (!state->held || bg_core_list_push(&core->held, &core->n_held, &core->cap_held, id)) {
-                        free(state->held);
-                        state->held = NULL;
+                if (!state->listed && bg_core_list_push(&core->held, &core->n_held, &core->cap_held, id))
                         return -ENOMEM;
-                }
+                state->listed = true;
+                state->held = calloc(1, sizeof(*state->held));
+                if (!state->held)
+                        return -ENOMEM;
                 state->held->first = now;
         }
         free(state->held->draft);
@@ -277,16 +304,15 @@ void bg_issue_advance(BgCore *core, int64_t now)
                 BgSeries *series = bg_registry_series(core->registry, id);
                 BgHeld *held = series->state->held;
 
-                if (!held)
-                        continue;
-                if (held->due > now && held->due <= horizon) { /* beyond the horizon: the clock was set back */
+                if (held && held->due > now && held->due <= horizon) { /* beyond the horizon: the clock was set back */
                         core->held[n++] = id;
                         if (held->due < next)
                                 next = held->due;
                         continue;
                 }
+                series->state->listed = false;
                 series->state->held = NULL;
-                if (bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE) {
+                if (held && bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE) {
                         issue(core, series, &held->fit, held->draft, now);
                         held->draft = NULL;
                         if (bg_core_mark_unsaved(core, id, series->state))

@@ -8,7 +8,7 @@
  * something, and one that did not makes no series. A program that counts by other rules than the one that wrote the state is
  * found out by a digest over all names in order.
  */
-#include "daemon/stream/core_private.h"
+#include "daemon/stream/refit.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -106,17 +106,21 @@ BgFit bg_state_fit(const BgSeriesState *state, double m)
         return state ? fit_of(&state->fit, m) : (BgFit){ 0 };
 }
 
-/**
- * Monthly tallies have calendar edges, 28 to 31 days apart. Least squares reproduces a published estimator whose clock counts
- * months: edge j is at j twelfths of a year. Only when every edge is a month from the one before.
- */
-static void snap_months(BgSeriesBins *bins)
+BgFit bg_issued_fit(const BgSeriesState *state, double m)
 {
-        for (size_t j = 0; j <= bins->n; j++)
-                if (fabs(bins->edges_days[j] - (double)j * BG_POOL_BIN_DAYS) > 4 || (j && bins->edges_days[j] - bins->edges_days[j - 1] < 27))
-                        return;
-        for (size_t j = 0; j <= bins->n; j++)
-                bins->edges_days[j] = (double)j * BG_POOL_BIN_DAYS;
+        const BgIssued *issued = state->issued;
+        const double sd[BG_THETA_N] = { issued->lambda_sd, issued->mu_sd, issued->sigma_sd };
+        BgFit fit = bg_state_fit(state, m);
+        double scale[BG_THETA_N];
+
+        if (fit.status == BG_FIT_NONE)
+                return fit;
+        for (int i = 0, k = 0; i < BG_THETA_N; k += ++i + 1)
+                scale[i] = fit.laplace[k] > 0 && sd[i] > 0 ? sd[i] / sqrt(fit.laplace[k]) : 1;
+        for (int i = 0, k = 0; i < BG_THETA_N; i++)
+                for (int j = 0; j <= i; j++, k++)
+                        fit.spread[k] = fit.laplace[k] * scale[i] * scale[j];
+        return fit;
 }
 
 int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_of, bool origin)
@@ -134,8 +138,8 @@ int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_o
         r = job_reserve(job, bins.n + 1);
         if (r)
                 return r;
-        if (job->spec.estimator == BG_ESTIMATOR_LEAST_SQUARES && series->n_times == 0)
-                snap_months(&bins);
+        if (job->spec.estimator == BG_ESTIMATOR_LEAST_SQUARES && series->n_times == 0 && bins.n) /* the paper's clock counts months */
+                bg_counts_snap_months(bins.edges_days, bins.n);
         item = &job->items[job->n++];
         *item = (BgRefitItem){ .id = id, .release = model->release, .as_of = as_of, .edges = job->n_edges, .n_bins = bins.n,
                                .origin = origin };
@@ -418,6 +422,16 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
         }
 }
 
+/** A day after the forecast's as_of; or after now, where the counts end long ago with a tally, and asking each hour tells nothing. */
+static void renew_later(const BgCore *core, BgSeriesState *state, BgSecond as_of)
+{
+        BgSecond refresh = (BgSecond)(core->spec.refresh_us / 1000000), now = bg_core_as_of(core);
+        BgSecond due = (as_of + refresh > now ? as_of : now) + refresh;
+
+        if (!state->queued || due > state->due) /* the entry in the schedule is never behind what is due */
+                state->due = due;
+}
+
 void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem *item, int64_t now)
 {
         BgSeries *series = bg_registry_series(core->registry, item->id);
@@ -432,10 +446,10 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
                 return; /* merged into another model while the job ran: that one is dirty */
         fit = judge(core, item, &start);
         state->n_refits++;
-        state->due = item->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
+        renew_later(core, state, item->as_of);
         learn(core, state, item, fit);
         if (core->incidents)
-                bg_incidents_refitted(core, item->id, series, fit, item->count, item->as_of);
+                bg_incidents_refitted(core, item->id, series, fit, &item->input, item->as_of);
         if (bg_issue(core, job, item, start, now)) {
                 core->failed = -ENOMEM;
                 return;
