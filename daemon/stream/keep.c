@@ -16,7 +16,7 @@
 #include "daemon/util/log.h"
 
 enum { STATE_VERSION = 1 };
-enum { FLAG_RELEASE = 1, FLAG_RENAMED = 2, FLAG_REFRESHED = 4, FLAG_REGIME = 8 };
+enum { FLAG_RELEASE = 1, FLAG_RENAMED = 2, FLAG_REFRESHED = 4, FLAG_REGIME = 8, FLAG_DIRTY = 16 };
 
 /** Row `core` of what was learned, in this layout under STATE_VERSION. */
 struct kept {
@@ -85,13 +85,15 @@ static int save_series(BgCore *core, BgSeries *series, BgArena *arena, BgBuffer 
         row.moved = state->fit.moved;
         row.fit_status = state->fit.status;
         row.trained_at = state->trained_at ? bg_second_to_us(state->trained_at) : 0;
-        row.due = series->dirty || state->in_job || state->held ? 0 : state->queued ? bg_second_to_us(state->due) : BG_TIME_MAX;
+        row.due = state->queued ? bg_second_to_us(state->due) : 0;
         row.contributed = state->contributed;
         for (int k = 0; k < BG_THETA_N + BG_SYM_N; k++)
                 row.contribution[k] = state->contribution[k];
         if (state->held)
                 bg_since_add(&since, &state->held->draft->since);
         since_put(&row, &since);
+        if (series->dirty || state->in_job || state->held)
+                row.flags |= FLAG_DIRTY;
         row.issued = (BgStr){ issued->data, issued->len };
         row.extra = (BgStr){ extra->data, extra->len };
         return bg_store_put_series(core->store, &row);
@@ -238,13 +240,16 @@ static int load_series(void *data, const BgStoreSeries *row)
         if (restart->learned)
                 load_contribution(state, row);
         state->since = since_of(row);
-        state->queued = row->due > 0 && row->due < BG_TIME_MAX;
+        state->queued = row->due != 0;
         state->due = row->due ? bg_second_from_us(row->due) : 0;
         if (row->issued.len && !bg_proto_unpack(&bg_proto_forecast, row->issued.data, row->issued.len, &arena, &message, NULL)) {
                 free(state->issued);
                 state->issued = bg_issued_from_message(&message);
         }
-        if (core->incidents)
+        series->dirty = false; /* said by a former name's row, perhaps; its entry in the list is passed over then */
+        if (row->flags & FLAG_DIRTY)
+                r = bg_core_mark_dirty(core, id, series);
+        if (!r && core->incidents)
                 r = bg_incidents_unpack(core, id, series, row->extra);
         bg_arena_deinit(&arena);
         return r;
@@ -302,7 +307,7 @@ static int load_source(void *data, const BgStoreSource *stored)
         return 0;
 }
 
-/** Entries of the schedule are made anew: what was due at a time waits for it, what was not known of then is due now. */
+/** Entries of the schedule are made anew: what is due at a time waits for it; what was not known of then is refitted now. */
 static int settle(const struct restart *restart)
 {
         BgCore *core = restart->core;
@@ -316,7 +321,7 @@ static int settle(const struct restart *restart)
                         continue;
                 if (state && state->queued)
                         r = bg_schedule_put(&core->schedule, id, state->due);
-                else if (!state || state->due == 0)
+                else if (!state)
                         r = bg_core_mark_dirty(core, id, series);
                 /* not known where in the log the state was saved: what it does not know of shows in the counts only */
                 if (!r && !restart->known && state && state->issued &&

@@ -85,7 +85,7 @@ typedef struct BgStoreSeries {
         int fit_status;
         double moved;
         int64_t trained_at; /* us; as_of of the last training origin, 0 = none */
-        int64_t due;        /* us; when the forecast is to be renewed; 0 = now, BG_TIME_MAX = at the next event */
+        int64_t due;        /* us; when the forecast is to be renewed; 0 = at the next event */
         bool contributed;   /* to the learned prior, with: */
         double contribution[9]; /* theta, covariance */
         int64_t added;      /* since the last revision */

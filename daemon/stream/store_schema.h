@@ -74,11 +74,11 @@
         "  objective  REAL,\n" \
         "  moved      REAL,    -- how far the data moved the parameters from the prior, in prior sd\n" \
         "  trained_at INTEGER, -- microseconds; as_of of the last forecast that is learned from; NULL = none\n" \
-        "  due        INTEGER, -- microseconds; when the forecast is to be renewed; NULL = now; year 2200 = at the next event\n" \
+        "  due        INTEGER, -- microseconds; when the forecast is to be renewed; NULL = at the next event\n" \
         "  -- what happened since the last revision, and goes into the next one's `why`\n" \
         "  added INTEGER NOT NULL DEFAULT 0, removed INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL DEFAULT 0,\n" \
         "  tallied INTEGER NOT NULL DEFAULT 0,\n" \
-        "  flags INTEGER NOT NULL DEFAULT 0, -- 1 release changed, 2 renamed, 4 refreshed, 8 regime\n" \
+        "  flags INTEGER NOT NULL DEFAULT 0, -- 1 release changed, 2 renamed, 4 refreshed, 8 regime, 16 it waits for a refit\n" \
         "  contribution BLOB, -- its part in the learned prior, to be taken back when it changes: theta and covariance, 9 doubles\n" \
         "  issued     BLOB, -- the last forecast as published, msgpack\n" \
         "  extra      BLOB  -- state of the surge detector, msgpack\n" \
