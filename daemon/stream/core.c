@@ -11,6 +11,8 @@
 /* Feeds' clocks run ahead a little; more than this is an error of the sender, and would drag the watermark along. */
 #define FUTURE_SLACK_US (INT64_C(300) * 1000000)
 
+#define LOOK_AGAIN_US (INT64_C(60) * 1000000)
+
 BgCoreSpec bg_core_spec_default(void)
 {
         return (BgCoreSpec){
@@ -451,6 +453,8 @@ int64_t bg_core_next_due(const BgCore *core)
                 next = incident;
         if (next != UINT32_MAX)
                 due = bg_second_to_us(next);
+        if (next > bg_core_as_of(core) && due <= core->now) /* the feed is silent: only a batch moves the watermark there */
+                due = core->now + LOOK_AGAIN_US;
         if (core->held_due < due)
                 due = core->held_due;
         if (core->spec.stale_after_us > 0 && core->batch_at > 0 && !core->stale && core->batch_at + core->spec.stale_after_us < due)
