@@ -11,8 +11,6 @@
 /* Feeds' clocks run ahead a little; more than this is an error of the sender, and would drag the watermark along. */
 #define FUTURE_SLACK_US (INT64_C(300) * 1000000)
 
-#define LOOK_AGAIN_US (INT64_C(60) * 1000000)
-
 BgCoreSpec bg_core_spec_default(void)
 {
         return (BgCoreSpec){
@@ -131,6 +129,11 @@ int64_t bg_core_source_seq(const BgCore *core, BgStr name)
         return source ? source->seq : 0;
 }
 
+bool bg_core_knows_source(const BgCore *core, BgStr name)
+{
+        return core->n_sources < BG_CORE_SOURCES_MAX || source_find(core, name);
+}
+
 static int source_put(BgCore *core, const BgCoreSource *source)
 {
         return bg_store_put_source(core->store, &(BgStoreSource){ .source = bg_str(source->name), .seq = source->seq,
@@ -155,6 +158,15 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
 
         if (core->loading && !core->restored)
                 return; /* told already, in the revisions that are restored */
+        if (!core->loading) {
+                core->n.children_added += change->added;
+                core->n.children_removed += change->removed;
+        }
+        if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE) {
+                bg_refit_forget(core, series);
+                bg_incidents_forget(core, id, series);
+                return; /* what it had is another series' now, and that one is told of too */
+        }
         state = bg_core_state(core, series);
         if (!state || bg_core_mark_dirty(core, id, series)) {
                 core->failed = -ENOMEM;
@@ -171,11 +183,7 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
                 state->since.late += change->added;
                 core->n.events_late += change->added;
         }
-        if (core->loading)
-                return;
-        core->n.children_added += change->added;
-        core->n.children_removed += change->removed;
-        if (core->incidents && change->added == 1 && !change->removed && change->child.len)
+        if (!core->loading && core->incidents && change->added == 1 && !change->removed && change->child.len)
                 bg_incidents_event(core, id, series, change->at, change->child);
 }
 
@@ -193,8 +201,15 @@ int bg_core_count(BgCore *core, BgCoreSource *source, const BgEvent *event, BgRe
         int r = 0;
 
         if (event->type == BG_EVENT_ALIVE) {
-                if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name)))
+                if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name))) {
+                        if (!bg_core_knows_source(core, event->source)) {
+                                *reasonp = BG_REJECT_LIMIT;
+                                return BG_CORE_E_REJECTED;
+                        }
                         source = bg_core_source(core, event->source);
+                        if (!source)
+                                return -ENOMEM;
+                }
                 if (source && at <= source->watermark)
                         return BG_CORE_E_DUPLICATE;
                 bg_core_raise_watermark(core, source, at);
@@ -364,8 +379,10 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         core->spec.audit_every = spec->audit_every;
         core->spec.publish_bursts = spec->publish_bursts;
         /* detection is switched on and off at a start: its baselines have to grow with the stream */
-        if (spec->surge_threshold > 0 && core->incidents)
+        if (spec->surge_threshold > 0 && core->incidents) {
                 core->spec.surge_threshold = spec->surge_threshold;
+                bg_incidents_configure(core);
+        }
 }
 
 /* ---- clock --------------------------------------------------------------------------------------------------------------------- */
@@ -451,10 +468,8 @@ int64_t bg_core_next_due(const BgCore *core)
 
         if (incident < next)
                 next = incident;
-        if (next != UINT32_MAX)
+        if (next <= bg_core_as_of(core))
                 due = bg_second_to_us(next);
-        if (next > bg_core_as_of(core) && due <= core->now) /* the feed is silent: only a batch moves the watermark there */
-                due = core->now + LOOK_AGAIN_US;
         if (core->held_due < due)
                 due = core->held_due;
         if (core->spec.stale_after_us > 0 && core->batch_at > 0 && !core->stale && core->batch_at + core->spec.stale_after_us < due)

@@ -69,6 +69,7 @@ static int save_series(BgCore *core, BgSeries *series, BgArena *arena, BgBuffer 
         bg_arena_clear(arena);
         if (state->issued) {
                 r = bg_issued_message(core, series, state->issued, arena, &message);
+                message.status = state->issued->status; /* whether the input is stale is a matter of the moment */
                 if (!r)
                         r = bg_proto_pack(&bg_proto_forecast, &message, issued);
                 row.rev = state->issued->rev;
@@ -131,7 +132,8 @@ int bg_core_checkpoint(BgCore *core)
         for (; n < core->n_unsaved && !r; n += !r) {
                 BgSeries *series = bg_registry_series(core->registry, core->unsaved[n]);
 
-                r = save_series(core, series, &arena, &issued, &extra);
+                if (bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE)
+                        r = save_series(core, series, &arena, &issued, &extra); /* else who took over has a state of its own */
                 if (!r)
                         series->state->unsaved = false;
         }
@@ -245,6 +247,8 @@ static int load_series(void *data, const BgStoreSeries *row)
         if (row->issued.len && !bg_proto_unpack(&bg_proto_forecast, row->issued.data, row->issued.len, &arena, &message, NULL)) {
                 free(state->issued);
                 state->issued = bg_issued_from_message(&message);
+                if (state->issued)
+                        state->issued->seq = 0; /* of another epoch: it would run ahead of the numbers of this one */
         }
         series->dirty = false; /* said by a former name's row, perhaps; its entry in the list is passed over then */
         if (row->flags & FLAG_DIRTY)
@@ -301,7 +305,7 @@ static int load_source(void *data, const BgStoreSource *stored)
                 return -ENOMEM;
         source->seq = stored->seq;
         source->batch_at = stored->batch_at;
-        if (stored->batch_at > core->batch_at)
+        if (stored->batch_at > core->batch_at) /* who was silent before the restart is silent still */
                 core->batch_at = stored->batch_at;
         bg_core_raise_watermark(core, source, stored->watermark);
         return 0;
@@ -336,7 +340,10 @@ static int settle(const struct restart *restart)
 int bg_keep_restore(BgCore *core)
 {
         struct restart restart = { .core = core };
+        BgCoreSink sink = core->sink;
         int r;
+
+        core->sink = (BgCoreSink){ 0 }; /* what ends with a merger was told when it ended */
 
         core->loading = true;
         core->restored = false;
@@ -351,5 +358,7 @@ int bg_keep_restore(BgCore *core)
                 r = settle(&restart);
         core->saved_log = restart.known ? restart.kept.log : 0;
         core->loading = false;
+        core->sink = sink;
+        core->seq = 0;
         return r;
 }

@@ -20,6 +20,12 @@ BgStr bg_query_name(const BgCore *core, const BgSeries *series)
         return (BgStr){ model->name, model->name_len };
 }
 
+/** Tallies add up to more than a message can say: a sum that no reader would believe is not worth an error. */
+static int64_t told(int64_t count)
+{
+        return count < 0 ? 0 : count > BG_COUNT_MAX ? BG_COUNT_MAX : count;
+}
+
 static double known(float x)
 {
         return isnan(x) ? NAN : (double)x;
@@ -103,7 +109,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         message->as_of = bg_second_to_us(issued->as_of);
         message->status = core->stale ? BG_STATUS_STALE_INPUT : issued->status;
         message->released_at = bg_second_to_us(issued->release);
-        message->count = (int64_t)issued->count;
+        message->count = told((int64_t)issued->count);
         message->rate = issued->rate;
         message->ultimate = issued->ultimate;
         message->impact_days = issued->impact_days;
@@ -114,7 +120,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         why->added = issued->since.added;
         why->removed = issued->since.removed;
         why->late = issued->since.late;
-        why->tallied = issued->since.tallied > 0 ? issued->since.tallied : 0;
+        why->tallied = told(issued->since.tallied);
         why->release_changed = issued->since.release_changed;
         why->renamed = issued->since.renamed;
         why->refreshed = issued->since.refreshed;
@@ -348,15 +354,15 @@ static int listing(const BgCore *core, const BgSeries *series, const BgRequest *
         item->relation = series->relation;
         item->released_at = model->release ? bg_second_to_us(model->release) : 0;
         item->release_basis = model->release_basis;
-        item->count = now_count;
+        item->count = told(now_count);
         item->n_events = series->n_times;
         item->n_tallies = series->n_tallies;
         if (bg_series_span(series, &first, &last)) {
                 item->first_at = bg_second_to_us(first);
                 item->last_at = bg_second_to_us(last);
         }
-        item->new_7d = now_count - bg_series_count(series, back(as_of, 7 * DAY_S));
-        item->new_30d = now_count - bg_series_count(series, back(as_of, 30 * DAY_S));
+        item->new_7d = told(now_count - bg_series_count(series, back(as_of, 7 * DAY_S)));
+        item->new_30d = told(now_count - bg_series_count(series, back(as_of, 30 * DAY_S)));
         item->status = issued ? issued->status : now_count > 0 ? BG_STATUS_WARMING : BG_STATUS_NO_DATA;
         if (core->stale && now_count > 0)
                 item->status = BG_STATUS_STALE_INPUT;
@@ -405,7 +411,7 @@ static int by_rank(const void *a, const void *b)
         return r ? r : (x->id > y->id) - (x->id < y->id);
 }
 
-static double rank_key(const BgCore *core, const BgSeries *series, const BgModel *model, BgSort sort, BgSecond as_of)
+static double rank_key(const BgSeries *series, const BgModel *model, BgSort sort, BgSecond as_of)
 {
         switch (sort) {
         case BG_SORT_GROWTH:
@@ -422,33 +428,60 @@ static double rank_key(const BgCore *core, const BgSeries *series, const BgModel
         default:
                 return (double)bg_series_count(series, as_of);
         }
-        (void)core;
 }
 
-/** Keep the `want` best of a growing array at its front; partial: a heap would do the same with more words. */
+/** Of a heap with the last in rank at its root: put an item where `i` was, and below it what ranks before. */
+static void sift(struct ranked *heap, size_t n, size_t i, struct ranked item)
+{
+        size_t child;
+
+        while ((child = 2 * i + 1) < n) {
+                if (child + 1 < n && by_rank(&heap[child + 1], &heap[child]) > 0)
+                        child++;
+                if (by_rank(&heap[child], &item) <= 0)
+                        break;
+                heap[i] = heap[child];
+                i = child;
+        }
+        heap[i] = item;
+}
+
+/** Only as many as are asked for are put in order: the first page of a million series costs a look at each. */
 static int query_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply)
 {
-        size_t n_series = bg_registry_n_series(core->registry), n = 0, limit, offset = (size_t)request->offset;
-        struct ranked *ranked = malloc((n_series ? n_series : 1) * sizeof(*ranked));
+        size_t n_series = bg_registry_n_series(core->registry), n = 0, n_kept = 0, n_wanted, limit, offset;
         BgSecond as_of = bg_core_as_of(core);
+        struct ranked *ranked;
         int r = 0;
 
+        limit = request->limit ? (size_t)request->limit : LIST_LIMIT_DEFAULT;
+        offset = (uint64_t)request->offset < n_series ? (size_t)request->offset : n_series;
+        n_wanted = offset + limit < n_series ? offset + limit : n_series;
+        ranked = malloc((n_wanted ? n_wanted : 1) * sizeof(*ranked));
         if (!ranked)
                 return -ENOMEM;
         for (BgSeriesId id = 0; id < n_series; id++) {
                 const BgSeries *series = bg_registry_series(core->registry, id);
                 const BgModel *model = bg_registry_model(core->registry, series->model);
+                struct ranked item;
 
                 if (series->relation != request->relation || model->merged_into != BG_MODEL_NONE ||
                     !starts_with((BgStr){ model->name, model->name_len }, request->prefix))
                         continue;
                 if (series->n_times == 0 && series->n_tallies == 0 && !model->release)
                         continue; /* what a move or a merger left behind */
-                ranked[n++] = (struct ranked){ rank_key(core, series, model, request->sort, as_of), model->name, id };
+                item = (struct ranked){ rank_key(series, model, request->sort, as_of), model->name, id };
+                n++;
+                if (n_kept < n_wanted) {
+                        ranked[n_kept++] = item;
+                        for (size_t i = n_kept == n_wanted ? n_wanted / 2 : 0; i-- > 0;) /* full: now it becomes a heap */
+                                sift(ranked, n_kept, i, ranked[i]);
+                } else if (n_kept && by_rank(&item, &ranked[0]) < 0) {
+                        sift(ranked, n_kept, 0, item);
+                }
         }
-        qsort(ranked, n, sizeof(*ranked), by_rank);
+        qsort(ranked, n_kept, sizeof(*ranked), by_rank);
         reply->total = (int64_t)n;
-        limit = request->limit ? (size_t)request->limit : LIST_LIMIT_DEFAULT;
         if (offset > n)
                 offset = n;
         if (limit > n - offset)
@@ -549,7 +582,8 @@ static int query_history(BgCore *core, const BgRequest *request, BgArena *arena,
         history->relation = series->relation;
         history->edges.n = n + 1;
         history->counts.n = n;
-        before = history->before = bg_series_count(series, bg_second_from_us(from));
+        before = bg_series_count(series, bg_second_from_us(from));
+        history->before = told(before);
         history->edges.items[0] = from;
         for (size_t i = 0; i < n; i++) {
                 int64_t edge = i + 1 == n ? to : from + (int64_t)(i + 1) * step;
