@@ -63,8 +63,8 @@ typedef struct BgLearner {
 void bg_learner_init(BgLearner *learner);
 /**
  * bg_learner_start() - initialised with the shipped figures (learned_start.h says what they were learned from)
- * They are worth as much as a blank learner's first guess: soon outweighed by what comes true. Receipts are empty: they are of
- * this stream. For another `m` than that of the figures: blank.
+ * Weights, widths and quantiles; learned from at the speed of a blank one, hence soon outweighed by what comes true. Receipts are
+ * empty: they are of this stream. For another `m` than that of the figures: blank.
  */
 void bg_learner_start(BgLearner *learner, double m);
 /** Write what was learned as learned_start.h. `provenance`: what from; one line of a comment. */

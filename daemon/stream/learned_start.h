@@ -6,10 +6,6 @@
 
 #define START_M 3
 
-/* of (ln lambda, mu, ln sigma) over the population of series */
-static const double start_mean[BG_THETA_N] = { 1.1549, 5.6397, 0.53128 };
-static const double start_covariance[BG_SYM_N] = { 0.35936, 0.42903, 2.3896, 0.015903, -0.038118, 0.60427 };
-
 /* [0]: series with children, [1]: without; by rising horizon */
 static const Start start_knots[2][BG_POOL_KNOT_N] = {
         {
