@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 
 #include "daemon/io/bridge.h"
 
@@ -231,12 +233,55 @@ static void a_missing_peer_is_told_apart(void **state)
         zmq_ctx_term(zmq);
 }
 
+/* ---- signals --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Signaller {
+        pthread_t target;
+        int ended;
+} Signaller;
+
+static void on_signal(int number) { (void)number; }
+
+static void *send_signals(void *data)
+{
+        Signaller *signaller = data;
+
+        while (!__atomic_load_n(&signaller->ended, __ATOMIC_ACQUIRE)) {
+                pthread_kill(signaller->target, SIGUSR1);
+                sched_yield();
+        }
+        return NULL;
+}
+
+/* A signal that arrives in the middle of a libzmq call costs no message and no frame of one. */
+static void signals_lose_nothing(void **state)
+{
+        const struct sigaction action = { .sa_handler = on_signal };
+        Signaller signaller = { .target = pthread_self() };
+        Fixture f = { .peer = peer_ping_pong };
+        struct sigaction before;
+        pthread_t thread;
+
+        (void)state;
+        sigaction(SIGUSR1, &action, &before);
+        assert_int_equal(pthread_create(&thread, NULL, send_signals, &signaller), 0);
+        run(&f, "ipc://*");
+        assert_int_equal(f.n_received, MESSAGES);
+        f = (Fixture){ .peer = peer_burst };
+        run(&f, "ipc://*");
+        assert_int_equal(f.n_received, MESSAGES);
+        __atomic_store_n(&signaller.ended, 1, __ATOMIC_RELEASE);
+        pthread_join(thread, NULL);
+        sigaction(SIGUSR1, &before, NULL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(thousand_of_thousand_in_a_burst), cmocka_unit_test(thousand_of_thousand_one_at_a_time),
                 cmocka_unit_test(a_pause_loses_nothing),           cmocka_unit_test(too_many_frames_are_named),
                 cmocka_unit_test(what_was_never_open_closes),      cmocka_unit_test(a_missing_peer_is_told_apart),
+                cmocka_unit_test(signals_lose_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

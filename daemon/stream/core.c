@@ -154,21 +154,22 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
 {
         BgCore *core = data;
         BgSeries *series = bg_registry_series(core->registry, id);
+        bool told = core->loading && !core->restored; /* in revisions that are about to be restored, but for series that have none */
         BgSeriesState *state;
 
-        if (core->loading && !core->restored)
-                return; /* told already, in the revisions that are restored */
         if (!core->loading) {
                 core->n.children_added += change->added;
                 core->n.children_removed += change->removed;
         }
         if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE) {
-                bg_refit_forget(core, series);
-                bg_incidents_forget(core, id, series);
+                if (!told) {
+                        bg_refit_forget(core, series);
+                        bg_incidents_forget(core, id, series);
+                }
                 return; /* what it had is another series' now, and that one is told of too */
         }
         state = bg_core_state(core, series);
-        if (!state || bg_core_mark_dirty(core, id, series)) {
+        if (!state || (!told && bg_core_mark_dirty(core, id, series))) {
                 core->failed = -ENOMEM;
                 return;
         }
@@ -177,11 +178,12 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
         state->since.tallied += change->tallied;
         state->since.release_changed |= change->release_changed;
         state->since.renamed |= change->renamed;
-        if (bg_core_mark_unsaved(core, id, state))
+        /* of a series without a revision the log tells all: a stop need not write a row for each new model */
+        if (!told && (state->issued || state->saved) && bg_core_mark_unsaved(core, id, state))
                 core->failed = -ENOMEM;
         if (change->added && change->at && state->issued && change->at <= state->issued->as_of) {
                 state->since.late += change->added;
-                core->n.events_late += change->added;
+                core->n.events_late += core->loading ? 0 : change->added;
         }
         if (!core->loading && core->incidents && change->added == 1 && !change->removed && change->child.len)
                 bg_incidents_event(core, id, series, change->at, change->child);

@@ -134,7 +134,7 @@ int bg_core_step_last(BgCore *core, BgStr topic_prefix, uint32_t *cursorp, size_
 size_t bg_core_count_last(BgCore *core, BgStr topic_prefix, size_t max);
 
 /**
- * bg_core_query() - answer get, list, history, forecast, surges, stats (the counters of the stream; io adds its own)
+ * bg_core_query() - answer get, list, history, forecast, milestone, why, surges, stats (the counters of the stream; io adds its own)
  * Fills `reply` (initialised by the caller, with v, id and q); lists and texts live in the arena. Unknown models and bad ranges
  * are answered as typed errors in the reply. Return: 0, -ENOMEM, or 1 when the query is not the core's (info, reload ..).
  */

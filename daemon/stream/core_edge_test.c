@@ -290,6 +290,37 @@ static void test_a_restart_after_a_rename(void **state)
         rename_and_restart(state, true);
 }
 
+/* Two models that became one, and were not refitted since: whose fit counts is a matter of time, but revisions never fall. */
+static void test_a_restart_after_a_merger(void **state)
+{
+        BgEvent release = { .type = BG_EVENT_RELEASE, .model = BG_STR("org/large"), .at = START + 41 * DAY };
+        struct stored stored;
+
+        stored_init(&stored, state);
+        for (unsigned i = 0; i < 30; i++) {
+                send_add(stored.core, "org/large", i, START + i * DAY);
+                refit_all(stored.core, START + i * DAY);
+        }
+        assert_int_equal(stored.heard.forecast.rev, 29);
+        send_add(stored.core, "org/small", 100, START + 35 * DAY);
+        send_add(stored.core, "org/small", 101, START + 40 * DAY);
+        refit_all(stored.core, START + 40 * DAY);
+        assert_int_equal(stored.heard.forecast.rev, 1);
+        assert_int_equal(bg_core_checkpoint(stored.core), 0);
+        assert_int_equal(send(stored.core, &release, START + 41 * DAY), 0); /* no age yet, hence no refit */
+        rename_model(stored.core, "org/small", "org/large", START + 41 * DAY);
+        refit_all(stored.core, START + 41 * DAY);
+        assert_int_equal(stored.heard.forecast.rev, 1);
+        stored_close(&stored);
+
+        stored_open(&stored, START + 50 * DAY);
+        send_add(stored.core, "org/large", 200, START + 50 * DAY);
+        refit_all(stored.core, START + 50 * DAY);
+        assert_int_equal(stored.heard.forecast.count, 33);
+        assert_int_equal(stored.heard.forecast.rev, 30);
+        stored_close(&stored);
+}
+
 /* The numbers of the updates begin anew with each epoch; a last value of an earlier one must not run ahead of them. */
 static int seq_at_most(void *data, const BgForecast *forecast, const BgSurge *surge)
 {
@@ -615,6 +646,7 @@ int main(void)
                 cmocka_unit_test(test_next_due_does_not_make_its_caller_spin),
                 cmocka_unit_test(test_a_batch_ends_staleness),
                 cmocka_unit_test_setup_teardown(test_a_restart_after_a_rename, testing_setup, testing_teardown),
+                cmocka_unit_test_setup_teardown(test_a_restart_after_a_merger, testing_setup, testing_teardown),
                 cmocka_unit_test_setup_teardown(test_last_values_after_a_restart_carry_no_old_number, testing_setup, testing_teardown),
                 cmocka_unit_test_setup_teardown(test_staleness_over_a_restart, testing_setup, testing_teardown),
                 cmocka_unit_test_setup_teardown(test_what_was_not_refitted_before_a_restart_is, testing_setup, testing_teardown),

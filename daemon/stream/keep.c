@@ -55,10 +55,10 @@ static void since_put(BgStoreSeries *row, const BgSince *since)
                      (since->refreshed ? FLAG_REFRESHED : 0) | (since->regime ? FLAG_REGIME : 0);
 }
 
-static int save_series(BgCore *core, BgSeries *series, BgArena *arena, BgBuffer *issued, BgBuffer *extra)
+static int save_series(BgCore *core, const BgSeries *series, BgArena *arena, BgBuffer *issued, BgBuffer *extra)
 {
         const BgModel *model = bg_registry_model(core->registry, series->model);
-        const BgSeriesState *state = series->state;
+        BgSeriesState *state = series->state;
         BgStoreSeries row = { .model = { model->name, model->name_len }, .relation = series->relation };
         BgSince since = state->since;
         BgForecast message;
@@ -97,6 +97,7 @@ static int save_series(BgCore *core, BgSeries *series, BgArena *arena, BgBuffer 
                 row.flags |= FLAG_DIRTY;
         row.issued = (BgStr){ issued->data, issued->len };
         row.extra = (BgStr){ extra->data, extra->len };
+        state->saved = true;
         return bg_store_put_series(core->store, &row);
 }
 
@@ -233,11 +234,12 @@ static int load_series(void *data, const BgStoreSeries *row)
                 return 0; /* the model was merged into another since: that one has its own state, or is refitted cold */
         series = bg_registry_series(core->registry, id);
         current = bg_str_equal(row->model, bg_str(bg_registry_model(core->registry, model)->name));
-        if (series->state && (!current || (series->state->issued && series->state->issued->rev > row->rev)))
+        if (series->state && series->state->saved && (!current || (series->state->issued && series->state->issued->rev > row->rev)))
                 return 0; /* a renamed model has a row under each of its names */
         state = bg_core_state(core, series);
         if (!state)
                 return -ENOMEM;
+        state->saved = true;
         load_fit(&state->fit, row);
         if (restart->learned)
                 load_contribution(state, row);
@@ -325,7 +327,7 @@ static int settle(const struct restart *restart)
                         continue;
                 if (state && state->queued)
                         r = bg_schedule_put(&core->schedule, id, state->due);
-                else if (!state)
+                else if (!state || !state->saved)
                         r = bg_core_mark_dirty(core, id, series);
                 /* not known where in the log the state was saved: what it does not know of shows in the counts only */
                 if (!r && !restart->known && state && state->issued &&

@@ -20,12 +20,6 @@ BgStr bg_query_name(const BgCore *core, const BgSeries *series)
         return (BgStr){ model->name, model->name_len };
 }
 
-/** Tallies add up to more than a message can say: a sum that no reader would believe is not worth an error. */
-static int64_t told(int64_t count)
-{
-        return count < 0 ? 0 : count > BG_COUNT_MAX ? BG_COUNT_MAX : count;
-}
-
 static double known(float x)
 {
         return isnan(x) ? NAN : (double)x;
@@ -109,7 +103,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         message->as_of = bg_second_to_us(issued->as_of);
         message->status = core->stale ? BG_STATUS_STALE_INPUT : issued->status;
         message->released_at = bg_second_to_us(issued->release);
-        message->count = told((int64_t)issued->count);
+        message->count = (int64_t)issued->count;
         message->rate = issued->rate;
         message->ultimate = issued->ultimate;
         message->impact_days = issued->impact_days;
@@ -120,7 +114,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         why->added = issued->since.added;
         why->removed = issued->since.removed;
         why->late = issued->since.late;
-        why->tallied = told(issued->since.tallied);
+        why->tallied = issued->since.tallied < 0 ? 0 : issued->since.tallied > BG_COUNT_MAX ? BG_COUNT_MAX : issued->since.tallied;
         why->release_changed = issued->since.release_changed;
         why->renamed = issued->since.renamed;
         why->refreshed = issued->since.refreshed;
@@ -354,15 +348,15 @@ static int listing(const BgCore *core, const BgSeries *series, const BgRequest *
         item->relation = series->relation;
         item->released_at = model->release ? bg_second_to_us(model->release) : 0;
         item->release_basis = model->release_basis;
-        item->count = told(now_count);
+        item->count = now_count;
         item->n_events = series->n_times;
         item->n_tallies = series->n_tallies;
         if (bg_series_span(series, &first, &last)) {
                 item->first_at = bg_second_to_us(first);
                 item->last_at = bg_second_to_us(last);
         }
-        item->new_7d = told(now_count - bg_series_count(series, back(as_of, 7 * DAY_S)));
-        item->new_30d = told(now_count - bg_series_count(series, back(as_of, 30 * DAY_S)));
+        item->new_7d = now_count - bg_series_count(series, back(as_of, 7 * DAY_S));
+        item->new_30d = now_count - bg_series_count(series, back(as_of, 30 * DAY_S));
         item->status = issued ? issued->status : now_count > 0 ? BG_STATUS_WARMING : BG_STATUS_NO_DATA;
         if (core->stale && now_count > 0)
                 item->status = BG_STATUS_STALE_INPUT;
@@ -582,8 +576,7 @@ static int query_history(BgCore *core, const BgRequest *request, BgArena *arena,
         history->relation = series->relation;
         history->edges.n = n + 1;
         history->counts.n = n;
-        before = bg_series_count(series, bg_second_from_us(from));
-        history->before = told(before);
+        before = history->before = bg_series_count(series, bg_second_from_us(from));
         history->edges.items[0] = from;
         for (size_t i = 0; i < n; i++) {
                 int64_t edge = i + 1 == n ? to : from + (int64_t)(i + 1) * step;

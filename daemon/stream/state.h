@@ -97,6 +97,7 @@ typedef struct BgSeriesState {
         bool contributed;    /* to the shared prior, with: */
         float contribution[BG_THETA_N + BG_SYM_N];
         BgSince since;
+        bool saved;         /* has a row in the store */
         bool listed;        /* among the core's held ones */
         uint8_t haste;      /* revisions that came on the heels of one another */
         BgIssued *issued;   /* NULL before the first revision */

@@ -32,7 +32,7 @@ class Events:
         rng = self.rng
         kind = rng.random()
         if kind < 0.5:
-            self.now += rng.randrange(0, 6 * 3600 * US)
+            self.now = min(self.now + rng.randrange(0, 6 * 3600 * US), int(time.time() * US))
             return self.now
         if kind < 0.9:
             return self.now - rng.randrange(0, 400 * DAY)
@@ -149,6 +149,7 @@ def revisions(daemon):
     return found
 
 
+@pytest.mark.slow
 def test_everything_at_once(new_daemon, rng):
     events = Events(rng)
     daemon = new_daemon(config="[doors]\nadmin = yes\n[model]\nstale_after = 1s\n[refit]\nseries_per_job = 2\ncoalesce = 1ms\n")
@@ -169,7 +170,7 @@ def test_everything_at_once(new_daemon, rng):
                 asked.append(events.question())
                 query.send(asked[-1])
             rng.choice(junk).send_bytes(events.junk())
-            if rng.random() < 0.05:
+            if rng.random() < 0.3:
                 daemon.signal(signal.SIGHUP)
             watcher.drain()
         check_answers(daemon, query, asked)
@@ -189,4 +190,5 @@ def test_everything_at_once(new_daemon, rng):
         for key, (rev, _) in before.items():
             assert after[key][0] >= rev, (key, rev, after[key])
     assert daemon.stop() == 0, daemon.log()[-3000:]
-    assert "ERROR" not in daemon.log() and "Sanitizer" not in daemon.log(), daemon.log()[-3000:]
+    for word in ("Sanitizer", "runtime error", "Assertion"):
+        assert word not in daemon.log(), daemon.log()[-3000:]
