@@ -3,7 +3,7 @@
  * The way in: an event is checked against the clock, counted by the registry, appended to the store, and what it touched becomes
  * dirty. The registry calls back for every series touched; everything else follows from there.
  */
-#include "daemon/stream/core_private.h"
+#include "daemon/stream/ecosystem.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -375,6 +375,8 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
                 memcpy(registry_spec.hash_key, receipt->hash_key, sizeof(registry_spec.hash_key));
         }
         r = bg_registry_new(&core->registry, &registry_spec);
+        if (!r)
+                r = bg_ecosystem_state_new(&core->ecosystem);
         if (!r && spec->surge_threshold > 0)
                 r = bg_incidents_new(&core->incidents, core, registry_spec.hash_key);
         if (!r && store) {
@@ -408,6 +410,7 @@ void bg_core_free(BgCore *core)
                 bg_incidents_series_free(series->surge);
         }
         bg_incidents_free(core->incidents);
+        bg_ecosystem_state_free(core->ecosystem);
         bg_learner_deinit(&core->learner);
         bg_registry_free(core->registry);
         bg_schedule_deinit(&core->schedule);

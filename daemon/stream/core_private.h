@@ -21,7 +21,7 @@ typedef struct BgCoreSource {
 #define BG_CORE_COUNTERS(C) \
         C(events_accepted) C(events_duplicate) C(events_rejected) C(batches) C(children_added) C(children_removed) C(events_late) \
         C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refreshes) C(surges_opened) \
-        C(surges_updated) C(surges_closed) C(bursts)
+        C(surges_updated) C(surges_closed) C(bursts) C(aggregations)
 
 typedef struct BgCoreCounters {
 #define BG_C(name) int64_t name;
@@ -30,6 +30,7 @@ typedef struct BgCoreCounters {
 } BgCoreCounters;
 
 typedef struct BgIncidents BgIncidents; /* incident.c */
+typedef struct BgEcosystemState BgEcosystemState; /* ecosystem.c */
 
 struct BgCore {
         BgCoreSpec spec;
@@ -38,6 +39,7 @@ struct BgCore {
         BgRegistry *registry;
         BgSchedule schedule;
         BgIncidents *incidents; /* NULL: no detection */
+        BgEcosystemState *ecosystem;
         BgLearner learner;
         BgSeriesId *dirty;
         size_t n_dirty;
@@ -97,6 +99,8 @@ void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const 
 void bg_incidents_advance(BgCore *core, BgSecond now);
 BgSecond bg_incidents_next(const BgCore *core);
 bool bg_incidents_open(const BgSeries *series);
+/** An incident is open that was published: no burst, unless those are. */
+bool bg_incidents_told(const BgCore *core, const BgSeries *series);
 /** Open incidents (and lately closed ones) as messages. */
 int bg_incidents_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply);
 /** Last transition of the open incident of a series; false when there is none. */
