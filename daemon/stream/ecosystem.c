@@ -95,8 +95,11 @@ BgEcosystemJob *bg_core_ecosystem_begin(BgCore *core, int64_t now)
         if (!job)
                 return NULL;
         job->result = calloc(1, sizeof(*job->result));
-        if (!job->result) {
-                free(job);
+        /* once, not by doubling: a million items are not copied in one step. Pages come as they are touched */
+        job->cap_items = bg_registry_n_models(core->registry) + bg_registry_n_models(core->registry) / 8 + 64;
+        job->items = malloc(job->cap_items * sizeof(*job->items));
+        if (!job->result || !job->items) {
+                bg_ecosystem_job_free(job);
                 return NULL;
         }
         bg_intern_init(&job->result->names, state->key);
@@ -156,7 +159,7 @@ static int collect_series(BgCore *core, BgEcosystemJob *job, BgModelId model_id,
         BgEcosystemItem *item;
 
         if (job->n_items == job->cap_items) {
-                size_t cap = job->cap_items ? job->cap_items * 2 : 1024;
+                size_t cap = job->cap_items * 2;
                 BgEcosystemItem *items = realloc(job->items, cap * sizeof(*items));
 
                 if (!items)
