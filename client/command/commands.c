@@ -17,11 +17,12 @@ const BgCommand bg_commands[] = {
           "Examples:\n"
           "  burgeon watch                                    everything\n"
           "  burgeon watch surge/                             incidents only\n"
-          "  burgeon watch forecast/aurora-lab/ --json        one organisation, as JSON Lines\n"
+          "  burgeon watch forecast/aurora-lab/ --json        one organisation's models, as JSON Lines\n"
+          "  burgeon watch org/ ecosystem/                    aggregates of organisations and of all models\n"
           "  burgeon watch forecast/aurora-lab/Polaris-7B/ --count 1   the last forecast of one model\n",
           "[TOPIC..]",
-          "A topic is a prefix: forecast/, surge/, forecast/ORG/, forecast/ORG/MODEL/. The last value of everything it\n"
-          "matches comes first, then updates. A gap (updates were lost), a stale stream (the daemon is silent) and a new\n"
+          "A topic is a prefix: forecast/, surge/, forecast/ORG/, forecast/ORG/MODEL/, org/ORG/, ecosystem/. The last value\n"
+          "of everything it matches comes first, then updates. A gap (updates were lost), a stale stream (the daemon is silent) and a new\n"
           "epoch (the daemon began anew) are said on stderr, with --json on stdout.\n",
           bg_command_watch },
         { "list", "models in order of size, growth or forecast",
@@ -36,6 +37,24 @@ const BgCommand bg_commands[] = {
           "  burgeon show meta-llama/Llama-3.1-8B --horizons 30,365\n"
           "  burgeon show meta-llama/Llama-3.1-8B --relation adapter --json\n",
           "MODEL", NULL, bg_command_show },
+        { "org", "one organisation: its models, and what its next one may expect",
+          "Examples:\n"
+          "  burgeon org meta-llama\n"
+          "  burgeon org meta-llama --relation adapter --json\n",
+          "NAME",
+          "The organisation is the part of a model's name before the slash. What a new model may expect is learned from the\n"
+          "organisation's own models and from all, by as much as organisations differ: of one with few models, it is what all do.\n",
+          bg_command_org },
+        { "orgs", "organisations in order of size or growth",
+          "Examples:\n"
+          "  burgeon orgs                        the 50 largest\n"
+          "  burgeon orgs --sort growth          by new children of the last 30 days\n",
+          "", NULL, bg_command_orgs },
+        { "ecosystem", "all models together: concentration, parameters, leaders",
+          "Examples:\n"
+          "  burgeon ecosystem\n"
+          "  burgeon ecosystem --relation download --json\n",
+          "", NULL, bg_command_ecosystem },
         { "status", "is the daemon well, and how busy",
           "Examples:\n"
           "  burgeon status                     health, counts, rates; exit status 69 when there is no daemon\n"
