@@ -159,8 +159,11 @@ static void commit_closed(void *data)
         int r = bg_store_close(app->store);
 
         app->store = NULL;
-        if (r)
-                bg_log(BG_LOG_ERROR, "store.close_failed", "the last commit failed", bg_kv("error", strerror(-r)));
+        if (r) {
+                bg_log(BG_LOG_ERROR, "store.close_failed", "not everything could be stored; feeds will send the rest again",
+                       bg_kv("error", strerror(-r)));
+                app->exit_code = app->exit_code ? app->exit_code : EX_IOERR;
+        }
         bg_core_free(app->core);
         app->core = NULL;
         uv_close((uv_handle_t *)&app->on_term, count_handle);
@@ -413,7 +416,7 @@ static int open_state(App *app)
                         return cannot(r, "the state cannot be opened", why);
                 bg_log(BG_LOG_INFO, "state.open", receipt.created ? "a new state was made" : "reading the state", bg_kv("path", path),
                        bg_kv_int("events", receipt.n_events), bg_kv_int("epoch", receipt.epoch),
-                       bg_kv("closed", receipt.clean || receipt.created ? "properly" : "by a crash"));
+                       bg_kv("before", receipt.created ? "nothing" : receipt.clean ? "closed" : "crashed"));
         } else {
                 bg_log(BG_LOG_WARNING, "state.none", "the state is in memory only and ends with the program");
         }
@@ -544,6 +547,7 @@ int bg_app_run(BgConfig *config, const BgConfigSource *source)
         app->source = source;
         app->started_at = bg_clock_now_us();
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes fails a commit, which is told; it need not kill */
         signal(SIGHUP, SIG_IGN); /* a reload asked for before there is anything to reload */
         want_files();
         app->zmq = zmq_ctx_new();

@@ -16,7 +16,7 @@
  * @config: valid; taken over
  * @source: where it came from, for reloads
  * Return: exit code (sysexits): 0; 69 a door or the store cannot be opened; 70 a bug or the deadline; 71 out of memory or the
- *         like; 73 no directory for the state.
+ *         like; 73 no directory for the state; 74 events were taken that could not be stored (nothing of them was acknowledged).
  */
 int bg_app_run(BgConfig *config, const BgConfigSource *source);
 

@@ -24,7 +24,7 @@ import time
 
 from split import LastLine, Pty, Split
 
-STREAM_SECONDS = 70  # the stream takes about so long, however many days there are
+STREAM_SECONDS = 60  # the stream takes about so long, however many days there are
 READY_SECONDS = 30
 SETTLE_SECONDS = 30
 DEFAULT_PORTS = (7701, 7702, 7703)
@@ -198,22 +198,21 @@ class Demo:
                 return [text for text in map(self.update, lines) if text], rest
 
     def below(self, split):
-        width = split.size.columns
-        rule = "─" * width
-        surges = "   ".join(reversed(self.surge_lines[-3:])) or "no surge yet"
-        state = self.bar.text if not self.finished else f"the stream is over; {self.n_updates:,} updates were received"
-        hint = "q ends" if self.arguments.keep or not self.finished else ""
-        yield f"\x1b[2m{rule}" if self.color else rule
-        yield f" {surges}"
-        yield f" {state}   \x1b[2m{hint}" if self.color else f" {state}   {hint}"
+        rule = "─" * split.size.columns
+        dim, plain = ("\x1b[2m", "\x1b[0m") if self.color else ("", "")
+        yield dim + rule + plain
+        if self.finished:
+            yield f" the stream is over; {self.n_updates:,} updates were received{'   q ends' if self.arguments.keep else ''}"
+        else:
+            yield f" stream {self.bar.text}   {dim}q ends the demo{plain}"
 
     def stream_on_terminal(self, selector, watch, replay):
-        """burgeon top above; surges and the progress of the stream below."""
+        """burgeon top above; the progress of the stream below."""
         self.finished, rest, feeder = False, b"", None
-        split = Split([self.burgeon, "top", *self.flags], 3, lambda: self.below(split))
+        split = Split([self.burgeon, "top", *self.flags], 2, lambda: self.below(split))
         self.processes.append(split.above.process)
         try:
-            feeder = Pty(replay, 2, max(split.size.columns - 12, 40))
+            feeder = Pty(replay, 2, max(split.size.columns - 28, 40))
             self.processes.append(feeder.process)
             selector.register(split.above.master, selectors.EVENT_READ, "top")
             selector.register(feeder.master, selectors.EVENT_READ, "replay")
@@ -274,7 +273,9 @@ class Demo:
                 self.say(f"   {shown}   [{self.n_updates:,} updates so far]")
 
     def check_stream(self, process):
-        if process.returncode not in (0, -signal.SIGTERM):
+        if process.returncode == os.EX_DATAERR:
+            self.say("   (some lines or events were refused, each by name: burgeon replay says which)")
+        elif process.returncode not in (0, -signal.SIGTERM):
             raise Failed(f"burgeon replay ended with {process.returncode}: " + "\n".join(self.stream_messages[-5:]))
 
     # ---- the end ----
@@ -287,10 +288,13 @@ class Demo:
             done = self.run("status", "--json")
             _, rest = self.drain(watch, rest)
             try:
-                if '"dirty":0' in done.stdout.replace(" ", ""):
-                    return
-            except ValueError:
-                pass
+                replies = [json.loads(line) for line in done.stdout.splitlines()]
+                (stats,) = [reply["stats"] for reply in replies if "stats" in reply]
+                gauges = {gauge["name"]: gauge["n"] for gauge in stats["gauges"]}
+            except (ValueError, KeyError):
+                raise Failed("burgeon status gave no answer: " + done.stderr) from None
+            if not gauges["series_dirty"] and not gauges["refit_jobs_running"]:
+                return
             time.sleep(0.2)
 
     def compare(self, path):

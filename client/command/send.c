@@ -22,6 +22,7 @@ typedef struct Send {
         char **paths;
         BgSubmitter *submitter;
         BgProgress progress;
+        double share; /* done, 0..1, for the bar; negative: not known */
         char source[BG_SOURCE_MAX + 1];
         double patience_s;
         double rate;      /* events a second, 0 = no limit */
@@ -133,7 +134,7 @@ static int pause_until(Send *send, double due)
                                 return r;
                         send->pushed = now;
                 }
-                bg_progress_update(&send->progress, (double)send->n_events, -1);
+                bg_progress_update(&send->progress, (double)send->n_events, send->share);
                 nanosleep(&pause, NULL);
         }
         return 0;
@@ -170,7 +171,8 @@ static int send_file(Send *send, size_t i, size_t n)
                         break;
                 if (!(send->n_events & 255)) {
                         share = bg_feed_reader_progress(reader);
-                        bg_progress_update(&send->progress, (double)send->n_events, share < 0 ? -1 : ((double)i + share) / (double)n);
+                        send->share = share < 0 ? -1 : ((double)i + share) / (double)n;
+                        bg_progress_update(&send->progress, (double)send->n_events, send->share);
                 }
         }
         bg_feed_reader_close(reader);
@@ -212,6 +214,7 @@ static int replay_merged(Send *send, BgFeedMerge *merge)
         while (!(r = bg_feed_merge_next(merge, &event))) {
                 int64_t time = bg_feed_time(&event);
 
+                send->share = send->speed > 0 ? (double)(time - first) / (double)(last - first + 1) : (double)send->n_events / (double)n_all;
                 if (send->speed > 0)
                         r = pause_until(send, send->begun + (double)(time - first) / send->speed);
                 if (!r && time > mark) {
@@ -223,9 +226,7 @@ static int replay_merged(Send *send, BgFeedMerge *merge)
                 if (r)
                         return r;
                 if (!(send->n_events & 63))
-                        bg_progress_update(&send->progress, (double)send->n_events,
-                                           send->speed > 0 ? (double)(time - first) / (double)(last - first + 1)
-                                                           : (double)send->n_events / (double)n_all);
+                        bg_progress_update(&send->progress, (double)send->n_events, send->share);
         }
         if (r != BG_FEED_E_END)
                 return r;
@@ -370,7 +371,7 @@ static int run(BgContext *context, const BgCommand *command, int argc, char **ar
                 { replay ? "speed" : NULL, 0, BG_OPTION_TEXT, "N|max", &speed, 0, 0, "days of history a second" },
                 { NULL, 0, 0, NULL, NULL, 0, 0, NULL },
         };
-        Send send = { .context = context, .speed = -1 };
+        Send send = { .context = context, .speed = -1, .share = -1 };
         char **operands, *end;
         int n_operands, r;
 

@@ -122,7 +122,11 @@ static int run(Watch *watch, BgSubscriber *subscriber, double idle_s)
         int r;
 
         while (!bg_interrupted() && (!watch->n_max || watch->n_printed < watch->n_max)) {
-                r = bg_subscriber_next(subscriber, 200, &item);
+                r = bg_subscriber_next(subscriber, 0, &item);
+                if (r == BG_E_TIMEOUT) {
+                        fflush(stdout); /* in rest, not at every line */
+                        r = bg_subscriber_next(subscriber, 200, &item);
+                }
                 if (!r) {
                         tell(watch, item);
                         if (is_update(watch, item))
@@ -131,7 +135,6 @@ static int run(Watch *watch, BgSubscriber *subscriber, double idle_s)
                                 return EX_IOERR;
                         continue;
                 }
-                fflush(stdout); /* in rest, not at every line */
                 if (r < 0) {
                         bg_error(watch->context, "%s: %s", watch->context->updates, strerror(-r));
                         return EX_OSERR;

@@ -56,7 +56,7 @@ static void press(BgCommit *commit)
         commit->spec.pressure(commit->spec.data, on);
 }
 
-static void fail(BgCommit *commit, int result)
+static void note_failure(BgCommit *commit, int result)
 {
         const char *why = "";
 
@@ -82,7 +82,25 @@ static void group_done(void *data, int result) /* on the writer's thread */
         uv_async_send(&commit->async);
 }
 
-static void collect(BgCommit *commit)
+/* Waiters of an open group without rows: what they wait for is in the groups before it, or on disk. */
+static void settle_empty(BgCommit *commit)
+{
+        BgCommitGroup *group = commit->open;
+        int result = commit->failed ? commit->failed : commit->store ? 0 : BG_COMMIT_E_VOLATILE;
+
+        commit->open = NULL;
+        if (commit->last) {
+                for (BgCommitWaiter *w = group->first, *next; w; w = next) {
+                        next = w->next;
+                        add(commit->last, w);
+                }
+        } else {
+                tell(group, result);
+        }
+        free(group);
+}
+
+static void collect_done(BgCommit *commit)
 {
         while (commit->first && __atomic_load_n(&commit->first->done, __ATOMIC_ACQUIRE)) {
                 BgCommitGroup *group = commit->first;
@@ -92,12 +110,24 @@ static void collect(BgCommit *commit)
                         commit->last = NULL;
                 commit->n_pending--;
                 if (group->result)
-                        fail(commit, group->result);
+                        note_failure(commit, group->result);
                 else
                         commit->health->commits++;
                 /* behind a failed group nothing is called durable: a feed must go back to before the failure */
                 tell(group, commit->failed);
                 free(group);
+        }
+}
+
+/* After a failure nothing is worth waiting for: everybody is told now, so that later refusals do not overtake. */
+static void collect(BgCommit *commit)
+{
+        collect_done(commit);
+        if (commit->failed && (commit->first || commit->open)) {
+                bg_store_wait(commit->store);
+                collect_done(commit);
+                if (commit->open)
+                        settle_empty(commit);
         }
         press(commit);
 }
@@ -105,24 +135,23 @@ static void collect(BgCommit *commit)
 static void hand_over(BgCommit *commit)
 {
         BgCommitGroup *group = commit->open;
-        int r;
+        int r = 0;
 
         if (!group)
                 group = calloc(1, sizeof(*group)); /* rows nobody waits for */
-        commit->open = NULL;
-        if (!group) {
-                fail(commit, -ENOMEM);
-                return;
+        if (!group)
+                r = -ENOMEM;
+        if (!r) {
+                group->commit = commit;
+                group->handed_over_at = bg_clock_steady_us();
+                r = bg_store_commit(commit->store, group_done, group);
         }
-        group->commit = commit;
-        group->handed_over_at = bg_clock_steady_us();
-        r = bg_store_commit(commit->store, group_done, group);
         if (r) {
-                fail(commit, r);
-                tell(group, r);
-                free(group);
+                commit->open = group;
+                bg_commit_fail(commit, r);
                 return;
         }
+        commit->open = NULL;
         if (commit->last)
                 commit->last->next = group;
         else
@@ -130,24 +159,6 @@ static void hand_over(BgCommit *commit)
         commit->last = group;
         commit->n_pending++;
         press(commit);
-}
-
-/* Waiters of an open group without rows: what they wait for is in the groups before it, or on disk. */
-static void settle_empty(BgCommit *commit)
-{
-        BgCommitGroup *group = commit->open;
-        int result = commit->failed ? commit->failed : commit->store ? 0 : BG_COMMIT_E_VOLATILE;
-
-        commit->open = NULL;
-        if (commit->last && !commit->failed) {
-                for (BgCommitWaiter *w = group->first, *next; w; w = next) {
-                        next = w->next;
-                        add(commit->last, w);
-                }
-        } else {
-                tell(group, result);
-        }
-        free(group);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -199,6 +210,12 @@ void bg_commit_flush(BgCommit *commit)
                 hand_over(commit);
         else if (commit->open)
                 settle_empty(commit);
+}
+
+void bg_commit_fail(BgCommit *commit, int result)
+{
+        note_failure(commit, result);
+        collect(commit);
 }
 
 int64_t bg_commit_oldest_us(const BgCommit *commit) { return commit->first ? commit->first->handed_over_at : 0; }

@@ -60,6 +60,8 @@ void bg_commit_close(BgCommit *commit, void (*closed)(void *data), void *data);
 
 /** Call `waiter` once everything appended so far is durable (or is not going to be). 0 or -ENOMEM (then it is not called). */
 int bg_commit_wait(BgCommit *commit, BgCommitWaiter *waiter);
+/** The store refused an append: it failed before its writer's answer came here. As a failed commit. */
+void bg_commit_fail(BgCommit *commit, int result);
 /** Hand over what is open now, whatever the writer does. */
 void bg_commit_flush(BgCommit *commit);
 /** When the oldest group still pending was handed over (bg_clock_steady_us); 0 = none is. */

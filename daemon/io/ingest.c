@@ -151,6 +151,16 @@ static int take_batch(BgIngest *ingest, const BgBatch *batch, Outcome *outcome)
         return r < 0 ? r : 0;
 }
 
+/* The core failed in the middle of a batch. With a failed store it goes on answering; without memory there is nothing to go on with. */
+static bool is_store_failure(BgIngest *ingest)
+{
+        int failed = ingest->store ? bg_store_error(ingest->store, NULL) : 0;
+
+        if (failed)
+                bg_commit_fail(ingest->commit, failed);
+        return failed != 0;
+}
+
 /* ---- submit ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct PendingAck {
@@ -187,23 +197,6 @@ static void send_ack(BgIngest *ingest, zmq_msg_t *envelope, size_t n_envelope, c
         }
 }
 
-static void refuse_batch(BgIngest *ingest, zmq_msg_t *envelope, size_t n_envelope, const BgBatch *batch, BgError error, const char *detail)
-{
-        BgAck ack;
-
-        bg_proto_init(&bg_proto_ack, &ack);
-        ack.source = batch->source;
-        ack.seq = batch->seq;
-        ack.last_seq = batch->source.len ? bg_core_source_seq(ingest->core, batch->source) : 0;
-        ack.credit = ingest->spec.credit;
-        ack.error = error;
-        ack.detail = bg_str(detail);
-        ingest->health->submit_refused++;
-        bg_log(BG_LOG_WARNING, "submit.refused", "a batch was refused whole", bg_kv("error", bg_proto_error_name(error)),
-               bg_kv("detail", detail), bg_kv_len("source", batch->source.data, batch->source.len), bg_kv_int("seq", batch->seq));
-        send_ack(ingest, envelope, n_envelope, &ack);
-}
-
 static void pending_free(PendingAck *pending)
 {
         bg_bridge_frames_close(pending->envelope, pending->n_envelope);
@@ -217,65 +210,98 @@ static void on_durable(BgCommitWaiter *waiter, int result)
         BgAck *ack = &pending->ack;
         char detail[128];
 
-        ack->durable = result == 0;
+        ack->durable = result == 0 && !ack->error;
         if (result < 0) {
+                ack->accepted = ack->duplicates = ack->rejected = ack->last_seq = 0;
+                ack->rejections.n = 0;
+        }
+        if (result < 0 && !ack->error) {
                 snprintf(detail, sizeof(detail), "could not be stored: %s; send it again when the daemon was restarted", strerror(-result));
                 ack->error = BG_ERROR_INTERNAL;
                 ack->detail = bg_str(detail);
-                ack->accepted = ack->duplicates = ack->rejected = ack->last_seq = 0;
-                ack->rejections.n = 0;
                 pending->ingest->health->submit_refused++;
         }
         send_ack(pending->ingest, pending->envelope, pending->n_envelope, ack);
         pending_free(pending);
 }
 
-static PendingAck *pending_new(BgIngest *ingest, size_t n_envelope)
+static PendingAck *pending_new(BgIngest *ingest, size_t n_envelope, const BgBatch *batch)
 {
         PendingAck *pending = calloc(1, sizeof(*pending) + n_envelope * sizeof(pending->envelope[0]));
+        char *source = NULL;
 
         if (!pending)
                 return NULL;
         pending->waiter.done = on_durable;
         pending->ingest = ingest;
         bg_proto_init(&bg_proto_ack, &pending->ack);
+        if (batch->source.len)
+                source = bg_arena_copy(&pending->arena, batch->source.data, batch->source.len);
+        if (batch->source.len && !source) {
+                pending_free(pending);
+                return NULL;
+        }
+        pending->ack.source = (BgStr){ source, batch->source.len };
+        pending->ack.seq = batch->seq;
+        pending->ack.credit = ingest->spec.credit;
         return pending;
 }
 
-static int take_submitted(BgIngest *ingest, zmq_msg_t *envelope, size_t n_envelope, const BgBatch *batch)
+/* Answer when everything before it is durable: answers keep the order of the batches, and last_seq is true when it is read. */
+static int pending_queue(PendingAck *pending, zmq_msg_t *envelope, size_t n_envelope)
 {
-        PendingAck *pending = pending_new(ingest, n_envelope);
-        Outcome outcome = { 0 };
-        char *source;
+        BgIngest *ingest = pending->ingest;
         int r;
 
-        if (!pending)
-                return -ENOMEM;
-        outcome.arena = &pending->arena;
-        source = bg_arena_copy(&pending->arena, batch->source.data, batch->source.len);
-        r = source ? take_batch(ingest, batch, &outcome) : -ENOMEM;
-        if (!r) {
-                pending->ack.source = (BgStr){ source, batch->source.len };
-                pending->ack.seq = batch->seq;
-                /* true when it is sent: groups become durable in order */
-                pending->ack.last_seq = bg_core_source_seq(ingest->core, batch->source);
-                pending->ack.accepted = outcome.accepted;
-                pending->ack.duplicates = outcome.duplicates;
-                pending->ack.rejected = outcome.rejected;
-                pending->ack.rejections.items = outcome.rejections;
-                pending->ack.rejections.n = (size_t)(outcome.rejected < REJECTIONS_MAX ? outcome.rejected : REJECTIONS_MAX);
-                pending->ack.credit = ingest->spec.credit;
-                r = bg_commit_wait(ingest->commit, &pending->waiter);
-        }
-        if (r) {
-                pending_free(pending);
+        if (pending->ack.source.len)
+                pending->ack.last_seq = bg_core_source_seq(ingest->core, pending->ack.source);
+        r = bg_commit_wait(ingest->commit, &pending->waiter);
+        if (r)
                 return r;
-        }
         for (; pending->n_envelope < n_envelope; pending->n_envelope++) {
                 zmq_msg_init(&pending->envelope[pending->n_envelope]);
                 zmq_msg_move(&pending->envelope[pending->n_envelope], &envelope[pending->n_envelope]);
         }
         return 0;
+}
+
+static void refuse_batch(BgIngest *ingest, zmq_msg_t *envelope, size_t n_envelope, const BgBatch *batch, BgError error, const char *detail)
+{
+        PendingAck *pending = pending_new(ingest, n_envelope, batch);
+        char *kept = pending ? bg_arena_copy(&pending->arena, detail, strlen(detail)) : NULL;
+
+        ingest->health->submit_refused++;
+        bg_log(BG_LOG_WARNING, "submit.refused", "a batch was refused whole", bg_kv("error", bg_proto_error_name(error)),
+               bg_kv("detail", detail), bg_kv_len("source", batch->source.data, batch->source.len), bg_kv_int("seq", batch->seq));
+        if (!pending)
+                return; /* without memory for an answer the sender times out, and sends again */
+        pending->ack.error = error;
+        pending->ack.detail = bg_str(kept);
+        if (pending_queue(pending, envelope, n_envelope))
+                pending_free(pending);
+}
+
+static int take_submitted(BgIngest *ingest, zmq_msg_t *envelope, size_t n_envelope, const BgBatch *batch)
+{
+        PendingAck *pending = pending_new(ingest, n_envelope, batch);
+        Outcome outcome = { 0 };
+        int r;
+
+        if (!pending)
+                return -ENOMEM;
+        outcome.arena = &pending->arena;
+        r = take_batch(ingest, batch, &outcome);
+        if (!r) {
+                pending->ack.accepted = outcome.accepted;
+                pending->ack.duplicates = outcome.duplicates;
+                pending->ack.rejected = outcome.rejected;
+                pending->ack.rejections.items = outcome.rejections;
+                pending->ack.rejections.n = (size_t)(outcome.rejected < REJECTIONS_MAX ? outcome.rejected : REJECTIONS_MAX);
+                r = pending_queue(pending, envelope, n_envelope);
+        }
+        if (r)
+                pending_free(pending);
+        return r;
 }
 
 /* Why a readable batch cannot be taken now; NONE when it can. */
@@ -339,8 +365,11 @@ static void submit_received(void *data, zmq_msg_t *frames, size_t n_frames)
                 r = take_submitted(ingest, frames, n_envelope, &batch);
         }
         if (r) {
-                refuse_batch(ingest, frames, n_envelope, &(BgBatch){ 0 }, BG_ERROR_INTERNAL, strerror(-r));
-                ingest->spec.fatal(ingest->spec.data, r);
+                bool store_failed = is_store_failure(ingest); /* first: it answers the batches before this one */
+
+                refuse_batch(ingest, frames, n_envelope, &batch, BG_ERROR_INTERNAL, "could not be taken: the daemon has to be restarted");
+                if (!store_failed)
+                        ingest->spec.fatal(ingest->spec.data, r);
                 return;
         }
         ingest->health->submit_batches++;
@@ -424,7 +453,8 @@ static void subscribe_received(void *data, zmq_msg_t *frames, size_t n_frames)
                 r = take_batch(ingest, &batch, &outcome);
         }
         if (r) {
-                ingest->spec.fatal(ingest->spec.data, r);
+                if (!is_store_failure(ingest))
+                        ingest->spec.fatal(ingest->spec.data, r);
                 return;
         }
         ingest->health->subscribe_batches++;
@@ -452,6 +482,8 @@ int bg_ingest_open(BgIngest *ingest, uv_loop_t *loop, void *zmq, const BgIngestS
 
 void bg_ingest_pause(BgIngest *ingest, bool paused)
 {
+        if (!ingest->health)
+                return; /* never opened */
         paused = paused || ingest->stopped;
         ingest->health->submit_pauses += paused && !ingest->health->submit_paused;
         ingest->health->submit_paused = paused;

@@ -13,6 +13,7 @@
  * submit (ROUTER): frames [peer] [..] [batch]; the acknowledgement comes back behind the same frames, once the batch is durable.
  * A batch that cannot be read, or that would leave a gap in its source's numbers, is refused whole: nothing of it is taken.
  * A single bad event is refused alone and put away as a dead letter. A batch seen before is taken again and found duplicate.
+ * Each peer gets its answers, acknowledgements and refusals, in the order of its batches.
  *
  * subscribe (SUB): frames [topic] [batch] or [batch] from any number of upstreams. Nobody waits for an answer; a gap in a
  * source's numbers is counted and logged, and the batch is taken.
@@ -55,7 +56,7 @@ int bg_ingest_open(BgIngest *ingest, uv_loop_t *loop, void *zmq, const BgIngestS
                    BgCommit *commit, BgHealth *health, char *why, size_t why_size);
 /** Stop taking batches until the pressure is off. */
 void bg_ingest_pause(BgIngest *ingest, bool paused);
-/** Take no batch any more; acknowledgements of those taken still go out. */
+/** Take no batch any more; acknowledgements of those taken still go out. The zero value is fine. */
 void bg_ingest_stop(BgIngest *ingest);
 /** Only when the commit has no waiters any more. The zero value is fine. */
 void bg_ingest_close(BgIngest *ingest, void (*closed)(void *data), void *data);

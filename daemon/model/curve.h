@@ -23,7 +23,8 @@ typedef struct CurveEdge {
 } CurveEdge;
 
 /* Comparisons, not fmin() and fmax(): those are calls, for the sake of NaN. */
-static inline CurveEdge curve_edge(double ln_age, double mu, double per_sigma) {
+static inline CurveEdge curve_edge(double ln_age, double mu, double per_sigma)
+{
         CurveEdge e;
 
         e.z = (ln_age - mu) * per_sigma;
@@ -34,7 +35,8 @@ static inline CurveEdge curve_edge(double ln_age, double mu, double per_sigma) {
 }
 
 /* P(Z < z) */
-static inline double curve_share(const CurveEdge *e) {
+static inline double curve_share(const CurveEdge *e)
+{
         return e->z > 0 ? 1 - e->tail : e->tail;
 }
 
@@ -53,7 +55,8 @@ typedef struct CurveBin {
         double moment;
 } CurveBin;
 
-static inline CurveBin curve_bin(const CurveEdge *from, const CurveEdge *to) {
+static inline CurveBin curve_bin(const CurveEdge *from, const CurveEdge *to)
+{
         double width = to->z - from->z, farther = fabs(from->z) > fabs(to->z) ? fabs(from->z) : fabs(to->z);
         double reach = width * (1 + farther);
         CurveBin b;

@@ -6,7 +6,8 @@
 
 /*
  * Inside the room: what the dispatcher asks of an estimator. The history is already checked: bins exist, numbers are finite,
- * edges rise. `start` is a previous fit with a finite theta, or NULL. Both fill theta, spread, objective, iterations, status, warm.
+ * edges rise. `start` is a previous fit with a finite theta, or NULL. Both fill theta, spread, objective, iterations, status,
+ * warm.
  */
 void bg_likelihood_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *start);
 void bg_least_squares_fit(BgFit *fit, const BgFitSpec *spec, const BgCounts *history, const BgFit *start);

@@ -12,18 +12,21 @@
  * parameters (delta method on ln d), and drift of the parameters over time.
  */
 
-const double bg_quantile_levels[BG_QUANTILE_N] = {.05, .1, .25, .5, .75, .9, .95};
+const double bg_quantile_levels[BG_QUANTILE_N] = { .05, .1, .25, .5, .75, .9, .95 };
 
-BgForecastSpec bg_forecast_spec_default(void) {
-        return (BgForecastSpec){.burst = 0.3, .noise_per_month = 0.03, .spread_max = 4, .exposure_max = 8};
+BgForecastSpec bg_forecast_spec_default(void)
+{
+        return (BgForecastSpec){ .burst = 0.3, .noise_per_month = 0.03, .spread_max = 4, .exposure_max = 8 };
 }
 
-static double limit(double x) {
+static double limit(double x)
+{
         return fmin(fmax(x, 0), BG_GROWTH_COUNT_MAX);
 }
 
-/* Exposure of (from, to] and, when asked, the relative variance of e^d - 1 that the spread of the parameters causes. */
-static double exposure(const BgForecastSpec *spec, const BgFit *fit, double from_days, double to_days, double *spreadp) {
+/* Exposure of (from, to], and the relative variance of e^d - 1 that the spread of the parameters causes. */
+static double exposure(const BgForecastSpec *spec, const BgFit *fit, double from_days, double to_days, double *spreadp)
+{
         BgGrowth g = bg_fit_growth(fit);
         double a[BG_THETA_N], d = bg_growth_exposure(&g, from_days, to_days, a), slope;
 
@@ -32,7 +35,7 @@ static double exposure(const BgForecastSpec *spec, const BgFit *fit, double from
                         a[i] /= d;
                 d = fmin(d, spec->exposure_max);
                 slope = d / -expm1(-d); /* of ln(e^d - 1) in ln d */
-                *spreadp = fmin(slope * slope * bg_sym3_form(fit->spread, a), spec->spread_max);
+                *spreadp = fmin(slope * slope * bg_sym3_form(fit->laplace, a), spec->spread_max);
         } else
                 *spreadp = spec->spread_max;
         if (!(*spreadp >= 0)) /* ratios of underflowing tails */
@@ -41,7 +44,8 @@ static double exposure(const BgForecastSpec *spec, const BgFit *fit, double from
 }
 
 void bg_forecast_with(BgForecastPoint *points, const BgForecastSpec *spec, const BgFit *fit, double count, double age_days,
-                      const double *horizons, size_t n_horizons) {
+                      const double *horizons, size_t n_horizons)
+{
         for (size_t h = 0; h < n_horizons; h++) {
                 BgForecastPoint *point = points + h;
                 double relative, d = exposure(spec, fit, age_days, age_days + horizons[h], &relative);
@@ -64,27 +68,31 @@ void bg_forecast_with(BgForecastPoint *points, const BgForecastSpec *spec, const
 }
 
 void bg_forecast(BgForecastPoint *points, const BgFit *fit, double count, double age_days, const double *horizons,
-                 size_t n_horizons) {
+                 size_t n_horizons)
+{
         BgForecastSpec spec = bg_forecast_spec_default();
 
         bg_forecast_with(points, &spec, fit, count, age_days, horizons, n_horizons);
 }
 
-double bg_forecast_increment(const BgFit *fit, double count, double from_days, double to_days) {
+double bg_forecast_increment(const BgFit *fit, double count, double from_days, double to_days)
+{
         BgForecastSpec spec = bg_forecast_spec_default();
         double relative;
 
         return limit((count + fit->m) * expm1(exposure(&spec, fit, from_days, to_days, &relative)));
 }
 
-double bg_forecast_rate(const BgFit *fit, double count, double age_days) {
+double bg_forecast_rate(const BgFit *fit, double count, double age_days)
+{
         BgGrowth g = bg_fit_growth(fit);
 
         g.m = 1;
         return limit((count + fit->m) * bg_growth_rate(&g, age_days) / (1 + bg_growth_expected(&g, age_days)));
 }
 
-double bg_forecast_ultimate(const BgFit *fit, double count, double age_days) {
+double bg_forecast_ultimate(const BgFit *fit, double count, double age_days)
+{
         BgGrowth g = bg_fit_growth(fit);
 
         g.m = count + fit->m;

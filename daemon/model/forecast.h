@@ -63,8 +63,8 @@ double bg_forecast_ultimate(const BgFit *fit, double count, double age_days);
  * @mean:     >= 0
  * @variance: at or below the mean it is a Poisson
  *
- * The distribution function behind it is good to 1e-10. Where mean > 1e7 and mean^2 / (variance - mean) > 1e5 an expansion takes its
- * place, good to 1e-8 of the mean. Cost: proportional to the quantile up to a mean of 400, then a few us.
+ * The distribution function behind it is good to 1e-10. Where mean > 1e7 and mean^2 / (variance - mean) > 1e5 an expansion takes
+ * its place, good to 1e-8 of the mean. Cost: proportional to the quantile up to a mean of 400, then a few us.
  */
 double bg_negative_binomial_quantile(double level, double mean, double variance);
 /** The same for n rising levels at once, at the cost of little more than the largest alone while the mean is small. */

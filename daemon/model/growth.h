@@ -12,7 +12,8 @@
  * parameters within the ranges below; ages may be 0 and as large as 1e6 days.
  */
 
-/** lambda in [0, 1e9], mu in [-1000, 1000], sigma in [1e-6, 1e10], m in (0, 1e6]: as far as least squares wanders on real data. */
+/** lambda in [0, 1e9], mu in [-1000, 1000], sigma in [1e-6, 1e10], m in (0, 1e6]: as far as least squares wanders on real data.
+ */
 typedef struct BgGrowth {
         double lambda; /* relative fitness */
         double mu;     /* immediacy, ln days */
@@ -20,8 +21,8 @@ typedef struct BgGrowth {
         double m;      /* initial attractiveness */
 } BgGrowth;
 
-#define BG_GROWTH_LN_LAMBDA_MAX 20.72326583694641 /* ln 1e9 */
-#define BG_GROWTH_LN_SIGMA_MAX 23.025850929940457 /* ln 1e10 */
+#define BG_GROWTH_LN_LAMBDA_MAX 20.72326583694641    /* ln 1e9 */
+#define BG_GROWTH_LN_SIGMA_MAX 23.025850929940457    /* ln 1e10 */
 #define BG_GROWTH_LN_SIGMA_MIN (-13.815510557964274) /* ln 1e-6 */
 #define BG_GROWTH_LN_LAMBDA_ZERO (-400.0) /* ln lambda of no growth at all: lambda^2 underflows, and so does every residual */
 #define BG_GROWTH_MU_MAX 1000.0

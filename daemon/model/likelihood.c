@@ -16,16 +16,22 @@
  * row add up to one, exactly: a history costs by its events, not by its length.
  */
 
-/* Events where the curve sees no growth cost ln of this each. The smallest for which d, 1 / d and their products stay finite. */
-#define EXPOSURE_MIN 1e-290
-#define EXPOSURE_MAX 700.0      /* e^d is finite */
-#define EXPOSURE_CERTAIN 40.0   /* 1 - e^-d is 1 */
+/*
+ * What a bin with events has of exposure besides the curve's: its logarithm and inverse stay finite where the curve's own
+ * underflows, 37 standard deviations out. Added, not a floor, to keep the objective smooth; and as small as can be, for a curve
+ * that may ignore an event at the price of 23, say (1e-10), gives every burst a minimum of its own.
+ */
+#define EXPOSURE_STRAY 1e-290
+#define EXPOSURE_MAX 700.0    /* e^d is finite */
+#define EXPOSURE_CERTAIN 40.0 /* 1 - e^-d is 1 */
 
-static double ln_age(double age_days) {
+static double ln_age(double age_days)
+{
         return age_days > 0 ? log(age_days) : -INFINITY;
 }
 
-void likelihood_init(Likelihood *l, const BgFitSpec *spec, const BgCounts *history) {
+void likelihood_init(Likelihood *l, const BgFitSpec *spec, const BgCounts *history)
+{
         l->prior = &spec->prior;
         l->edges_days = history->edges_days;
         l->counts = history->counts;
@@ -52,11 +58,13 @@ void likelihood_init(Likelihood *l, const BgFitSpec *spec, const BgCounts *histo
         }
 }
 
-static double ln_edge(const Likelihood *l, size_t i) {
+static double ln_edge(const Likelihood *l, size_t i)
+{
         return l->prepared ? l->ln_edges[i] : ln_age(l->edges_days[i]);
 }
 
-static void add_outer(double a[BG_SYM_N], double weight, const double v[3]) {
+static void add_outer(double a[BG_SYM_N], double weight, const double v[3])
+{
         a[0] += weight * v[0] * v[0];
         a[1] += weight * v[1] * v[0];
         a[2] += weight * v[1] * v[1];
@@ -67,7 +75,8 @@ static void add_outer(double a[BG_SYM_N], double weight, const double v[3]) {
 
 /* The second derivatives of d times a factor; those of ln lambda are among the first, and so are two others. */
 static void add_curvature(double a[BG_SYM_N], double factor, const double first[3], const CurveEdge *from, const CurveEdge *to,
-                          const CurveBin *bin, double lambda, double per_sigma) {
+                          const CurveBin *bin, double lambda, double per_sigma)
+{
         double square = to->z * to->z * to->density - from->z * from->z * from->density;
         double cube = to->z * to->z * to->z * to->density - from->z * from->z * from->z * from->density;
 
@@ -80,24 +89,23 @@ static void add_curvature(double a[BG_SYM_N], double factor, const double first[
 }
 
 /* One pass: one erfc and one exp an edge, one expm1 and one log a bin with events. */
-static inline void evaluate(const Likelihood *l, LikelihoodPoint *p, bool with_hessian) {
+static inline void evaluate(const Likelihood *l, LikelihoodPoint *p, bool with_hessian)
+{
         double lambda = exp(p->theta[BG_THETA_LN_LAMBDA]), mu = p->theta[BG_THETA_MU];
-        double per_sigma = exp(-p->theta[BG_THETA_LN_SIGMA]), mass = l->mass, loglik = 0, score[3] = {}, curvature[BG_SYM_N] = {}, off[3], pull[3];
+        double per_sigma = exp(-p->theta[BG_THETA_LN_SIGMA]), mass = l->mass, loglik = 0, score[3] = {}, curvature[BG_SYM_N] = {},
+               off[3], pull[3];
         CurveEdge from = curve_edge(ln_edge(l, 0), mu, per_sigma);
 
         for (size_t j = 0; j < l->n_bins; j++) {
                 CurveEdge to = curve_edge(ln_edge(l, j + 1), mu, per_sigma);
                 CurveBin bin = curve_bin(&from, &to);
                 double count = l->counts[j], d = lambda * bin.share, slope = -mass; /* of loglik in d */
-                double first[3] = {0, -lambda * per_sigma * bin.density, -lambda * bin.moment};
+                double first[3] = { d, -lambda * per_sigma * bin.density, -lambda * bin.moment };
 
-                if (d < EXPOSURE_MIN)
-                        d = EXPOSURE_MIN;
-                first[0] = d;
                 loglik -= mass * d;
                 if (count > 0) {
-                        double odds = expm1(d < EXPOSURE_MAX ? d : EXPOSURE_MAX), inverse = 1 / odds;
-                        double ratio[3] = {first[0] * inverse, first[1] * inverse, first[2] * inverse};
+                        double odds = expm1(d < EXPOSURE_MAX ? d + EXPOSURE_STRAY : EXPOSURE_MAX), inverse = 1 / odds;
+                        double ratio[3] = { first[0] * inverse, first[1] * inverse, first[2] * inverse };
 
                         slope += count * inverse;
                         if (d < EXPOSURE_CERTAIN)
@@ -125,21 +133,25 @@ static inline void evaluate(const Likelihood *l, LikelihoodPoint *p, bool with_h
                         p->hessian[i] = -l->weight * curvature[i] + l->prior->precision[i];
 }
 
-void likelihood_at(const Likelihood *l, LikelihoodPoint *p) {
+void likelihood_at(const Likelihood *l, LikelihoodPoint *p)
+{
         evaluate(l, p, true);
 }
 
-void likelihood_gradient_at(const Likelihood *l, LikelihoodPoint *p) {
+void likelihood_gradient_at(const Likelihood *l, LikelihoodPoint *p)
+{
         evaluate(l, p, false);
 }
 
-void likelihood_moments(const Likelihood *l, double theta[BG_THETA_N]) {
+void likelihood_moments(const Likelihood *l, double theta[BG_THETA_N])
+{
         double mass = l->mass, sum = 0, mean = 0, square = 0;
 
-        /* ln(N + m) grows like lambda F: its increments are weights on ages whose logarithm is normal with mean mu and sd sigma */
+        /* ln(N + m) grows like lambda F: its increments are weights on ages whose logarithm is normal, mean mu and sd sigma */
         for (size_t j = 0; j < l->n_bins; j++) {
-                double to = ln_edge(l, j + 1), from = fmax(ln_edge(l, j), to - 2); /* of uniform ages from 0, mean and sd in ln are */
-                double middle = 0.5 * (from + to), width = to - from;              /* ln t - 1 and 1: those of such a bin, nearly */
+                /* a first bin from 0 is as wide in ln as ages uniform in it have mean and sd, nearly: ln t - 1 and 1 */
+                double to = ln_edge(l, j + 1), from = fmax(ln_edge(l, j), to - 2);
+                double middle = 0.5 * (from + to), width = to - from;
                 double weight = l->counts[j] > 0 ? log1p(l->counts[j] / mass) : 0;
 
                 sum += weight;
@@ -150,11 +162,13 @@ void likelihood_moments(const Likelihood *l, double theta[BG_THETA_N]) {
         mean /= sum;
         theta[BG_THETA_LN_LAMBDA] = log(sum);
         theta[BG_THETA_MU] = mean;
-        theta[BG_THETA_LN_SIGMA] = 0.5 * log(fmax(square / sum - mean * mean, 0.01)); /* no narrower than a tenth, for a single bin */
+        /* no narrower than a tenth, for a single bin */
+        theta[BG_THETA_LN_SIGMA] = 0.5 * log(fmax(square / sum - mean * mean, 0.01));
 }
 
 double bg_fit_objective(const BgFitSpec *spec, const BgCounts *history, const double theta[BG_THETA_N],
-                        double gradient[BG_THETA_N], double hessian[BG_SYM_N]) {
+                        double gradient[BG_THETA_N], double hessian[BG_SYM_N])
+{
         Likelihood l;
         LikelihoodPoint p;
 

@@ -8,25 +8,28 @@
  * Quantiles of the negative binomial by its mean and variance: r = mean^2 / (variance - mean), p = r / (r + mean), q = 1 - p.
  *
  * Small ones are found by summing probabilities from 0. For the others the distribution function is the incomplete beta
- * function, as a continued fraction, and an integer bisection takes Newton's steps where it can. Far out, where both mean and r are so
- * large that the fraction needs thousands of terms and one more or less is nothing, the Cornish-Fisher expansion stands in.
+ * function, as a continued fraction, and an integer bisection takes Newton's steps where it can. Far out, where both mean and r
+ * are so large that the fraction needs thousands of terms and one more or less is nothing, the Cornish-Fisher expansion stands
+ * in.
  *
  * The probability of one value is Loader's (2000, "Fast and accurate computation of binomial probabilities"): deviances keep
  * twelve digits where differences of logarithms of the gamma function, each about 1e8, would keep seven.
  */
 
-#define SUM_MAX 400.0           /* mean up to which summing is cheaper */
+#define SUM_MAX 400.0 /* mean up to which summing is cheaper */
 #define SUM_TERMS_MAX 20000.0
-#define EXPANSION_MIN 1e7       /* mean from which on, with r above EXPANSION_R_MIN, the expansion is off by less than 1e-8 of it */
+#define EXPANSION_MIN 1e7 /* mean from which on, with r above EXPANSION_R_MIN, the expansion is off by less than 1e-8 of it */
 #define EXPANSION_R_MIN 1e5
-#define DISPERSED_MIN 1e-9      /* (variance - mean) / mean below which it is a Poisson to every digit that is kept */
-#define LEVEL_MAX (1 - 1e-12)   /* beyond, the rounding of 1 - p would be the answer */
+#define DISPERSED_MIN 1e-9    /* (variance - mean) / mean below which it is a Poisson to every digit that is kept */
+#define R_MIN 1e-100          /* below it everything that can be represented is zero with certainty */
+#define LEVEL_MAX (1 - 1e-12) /* beyond, the rounding of 1 - p would be the answer */
 #define FRACTION_TERMS_MAX 200000
 #define FRACTION_DONE 1e-15
 #define LN_SQRT_2PI 0.91893853320467274178
 
 /* ln n! - ln (sqrt(2 pi n) (n / e)^n), n > 0 */
-static double stirling_error(double n) {
+static double stirling_error(double n)
+{
         double s = 1 / (n * n);
 
         if (n < 16)
@@ -35,7 +38,8 @@ static double stirling_error(double n) {
 }
 
 /* x ln(x / mean) + mean - x, by its series where x is near the mean */
-static double deviance(double x, double mean) {
+static double deviance(double x, double mean)
+{
         double v = (x - mean) / (x + mean), sum, term;
 
         if (fabs(v) >= 0.1)
@@ -60,8 +64,9 @@ typedef struct Law {
         double p, q;
 } Law;
 
-static Law law_of(double mean, double variance) {
-        Law law = {.mean = mean, .variance = fmax(variance, mean), .r = INFINITY, .p = 1, .q = 0};
+static Law law_of(double mean, double variance)
+{
+        Law law = { .mean = mean, .variance = fmax(variance, mean), .r = INFINITY, .p = 1, .q = 0 };
 
         if (variance - mean > DISPERSED_MIN * mean) {
                 law.r = mean / ((variance - mean) / mean);
@@ -71,7 +76,8 @@ static Law law_of(double mean, double variance) {
         return law;
 }
 
-static double law_probability(const Law *law, double k) {
+static double law_probability(const Law *law, double k)
+{
         double n;
 
         if (k <= 0)
@@ -86,12 +92,14 @@ static double law_probability(const Law *law, double k) {
 }
 
 /* P(X = k + 1) / P(X = k) */
-static double law_ratio(const Law *law, double k) {
+static double law_ratio(const Law *law, double k)
+{
         return isinf(law->r) ? law->mean / (k + 1) : (law->r + k) / (k + 1) * law->q;
 }
 
 /* I_x(a, b) / (x^a (1 - x)^b / (a B(a, b))) for x < (a + 1) / (a + b + 2), by Lentz's method. */
-static double beta_fraction(double x, double a, double b) {
+static double beta_fraction(double x, double a, double b)
+{
         static const double tiny = 1e-300;
         double c = 1, d = 1 - (a + b) * x / (a + 1), h;
 
@@ -119,7 +127,8 @@ static double beta_fraction(double x, double a, double b) {
 }
 
 /* P(X <= k), or P(X > k) where that is the smaller: *upperp says which. */
-static double law_tail(const Law *law, double k, double probability, bool *upperp) {
+static double law_tail(const Law *law, double k, double probability, bool *upperp)
+{
         double sum = 0, term;
 
         if (isfinite(law->r)) {
@@ -146,13 +155,15 @@ static double law_tail(const Law *law, double k, double probability, bool *upper
 }
 
 /* Quantile of the standard normal: Acklam's rational approximation, relative error 1.2e-9. */
-static double normal_quantile(double p) {
-        static const double a[] = {-39.69683028665376, 220.9460984245205, -275.9285104469687,
-                                   138.3577518672690,  -30.66479806614716, 2.506628277459239};
-        static const double b[] = {-54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972, -13.28068155288572};
-        static const double c[] = {-0.007784894002430293, -0.3223964580411365, -2.400758277161838,
-                                   -2.549732539343734,    4.374664141464968,   2.938163982698783};
-        static const double d[] = {0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416};
+static double normal_quantile(double p)
+{
+        static const double a[] = { -39.69683028665376, 220.9460984245205,  -275.9285104469687,
+                                    138.3577518672690,  -30.66479806614716, 2.506628277459239 };
+        static const double b[] = { -54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972,
+                                    -13.28068155288572 };
+        static const double c[] = { -0.007784894002430293, -0.3223964580411365, -2.400758277161838,
+                                    -2.549732539343734,    4.374664141464968,   2.938163982698783 };
+        static const double d[] = { 0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416 };
         double u = p - 0.5, t;
 
         if (fabs(u) <= 0.47575) {
@@ -167,7 +178,8 @@ static double normal_quantile(double p) {
 }
 
 /* Cornish-Fisher to the fourth cumulant. */
-static double expansion(const Law *law, double level) {
+static double expansion(const Law *law, double level)
+{
         double z = normal_quantile(level), sd = sqrt(law->variance), over = law->variance / law->mean; /* 1 / p */
         double skewness = (2 * over - 1) / sd, excess = (6 * over * (over - 1) + 1) / law->variance;
         double w = z + skewness * (z * z - 1) / 6 + excess * (z * z * z - 3 * z) / 24 -
@@ -177,14 +189,16 @@ static double expansion(const Law *law, double level) {
 }
 
 /* Wilson and Hilferty's cube root of a gamma with that mean and variance: a place to start. */
-static double guess(const Law *law, double level) {
+static double guess(const Law *law, double level)
+{
         double shape = law->mean * (law->mean / law->variance), z = normal_quantile(level);
         double root = 1 - 1 / (9 * shape) + z / (3 * sqrt(shape));
 
         return root > 0.01 ? floor(law->mean * root * root * root) : 0;
 }
 
-static double law_quantile(const Law *law, double level) {
+static double law_quantile(const Law *law, double level)
+{
         double low = -1, high = INFINITY, k = guess(law, level); /* P(X <= low) < level <= P(X <= high) */
 
         while (high - low > 1.5) {
@@ -209,23 +223,26 @@ static double law_quantile(const Law *law, double level) {
         return high;
 }
 
-double bg_negative_binomial_quantile(double p, double mean, double variance) {
+double bg_negative_binomial_quantile(double p, double mean, double variance)
+{
         double q;
 
         bg_negative_binomial_quantiles(&q, &p, 1, mean, variance);
         return q;
 }
 
-void bg_negative_binomial_quantiles(double *quantiles, const double *levels, size_t n, double mean, double variance) {
+void bg_negative_binomial_quantiles(double *quantiles, const double *levels, size_t n, double mean, double variance)
+{
         Law law;
         size_t i = 0;
 
-        if (!(mean > 0)) {
+        if (mean > 0)
+                law = law_of(mean, variance);
+        if (!(mean > 0) || law.r < R_MIN) {
                 for (i = 0; i < n; i++)
                         quantiles[i] = 0;
                 return;
         }
-        law = law_of(mean, variance);
         if (mean <= SUM_MAX) {
                 double k = 0, term = law_probability(&law, 0), sum = term;
 
@@ -248,7 +265,7 @@ void bg_negative_binomial_quantiles(double *quantiles, const double *levels, siz
                 if (!(level > 0))
                         quantiles[i] = 0;
                 else if (mean >= EXPANSION_MIN && law.r >= EXPANSION_R_MIN)
-                        quantiles[i] = expansion(&law, level);
+                        quantiles[i] = fmin(expansion(&law, level), BG_GROWTH_COUNT_MAX);
                 else
                         quantiles[i] = fmin(law_quantile(&law, level), BG_GROWTH_COUNT_MAX);
         }

@@ -6,7 +6,8 @@
 /* A pivot that lost this much of its diagonal to cancellation has no correct digit left worth inverting. */
 #define PIVOT_MIN 1e-13
 
-bool bg_sym3_cholesky(double l[BG_SYM_N], const double a[BG_SYM_N]) {
+bool bg_sym3_cholesky(double l[BG_SYM_N], const double a[BG_SYM_N])
+{
         double pivot;
 
         if (!(a[0] > 0) || !isfinite(a[0]))
@@ -26,7 +27,8 @@ bool bg_sym3_cholesky(double l[BG_SYM_N], const double a[BG_SYM_N]) {
         return true;
 }
 
-void bg_sym3_solve(double x[3], const double l[BG_SYM_N], const double b[3]) {
+void bg_sym3_solve(double x[3], const double l[BG_SYM_N], const double b[3])
+{
         double y0 = b[0] / l[0];
         double y1 = (b[1] - l[1] * y0) / l[2];
         double y2 = (b[2] - l[3] * y0 - l[4] * y1) / l[5];
@@ -36,7 +38,8 @@ void bg_sym3_solve(double x[3], const double l[BG_SYM_N], const double b[3]) {
         x[0] = (y0 - l[1] * x[1] - l[3] * x[2]) / l[0];
 }
 
-void bg_sym3_invert(double inverse[BG_SYM_N], const double l[BG_SYM_N]) {
+void bg_sym3_invert(double inverse[BG_SYM_N], const double l[BG_SYM_N])
+{
         /* K = L^-1, then K' K */
         double k0 = 1 / l[0], k2 = 1 / l[2], k5 = 1 / l[5];
         double k1 = -l[1] * k0 * k2;
@@ -51,7 +54,8 @@ void bg_sym3_invert(double inverse[BG_SYM_N], const double l[BG_SYM_N]) {
         inverse[5] = k5 * k5;
 }
 
-void bg_sym3_times(double y[3], const double a[BG_SYM_N], const double x[3]) {
+void bg_sym3_times(double y[3], const double a[BG_SYM_N], const double x[3])
+{
         double y0 = a[0] * x[0] + a[1] * x[1] + a[3] * x[2];
         double y1 = a[1] * x[0] + a[2] * x[1] + a[4] * x[2];
 
@@ -60,7 +64,8 @@ void bg_sym3_times(double y[3], const double a[BG_SYM_N], const double x[3]) {
         y[1] = y1;
 }
 
-double bg_sym3_form(const double a[BG_SYM_N], const double x[3]) {
+double bg_sym3_form(const double a[BG_SYM_N], const double x[3])
+{
         double y[3];
 
         bg_sym3_times(y, a, x);

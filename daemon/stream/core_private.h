@@ -94,7 +94,7 @@ void bg_incidents_series_free(struct BgSeriesSurge *surge);
 /** A child was counted. */
 void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond at, BgStr child);
 /** A refit was adopted: the expectation follows, unless an excursion is being judged against it. */
-void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, double count, BgSecond as_of);
+void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond as_of);
 /** Time passed: incidents that end without an event. */
 void bg_incidents_advance(BgCore *core, BgSecond now);
 BgSecond bg_incidents_next(const BgCore *core);

@@ -26,6 +26,13 @@ enum {
 };
 /* The rate's uncertainty is that of the week ahead: windows of days to weeks are what incidents are judged on. */
 #define SHAPE_DAYS 7.0
+#define WANDER_VARIANCE .05 /* of the log rate within a month or two, beyond the curve: bg_surge's default */
+#define CURVE_VARIANCE .1   /* of the log rate, because the process is not quite the model's */
+#define CLUSTER 2.0         /* events come in sessions: their variance over their mean */
+#define LEVEL_WINDOWS 6
+#define LEVEL_DECAY .5
+#define LEVEL_MIN .02
+#define LEVEL_MAX 50.0
 
 /** What the forecast said when it was last taken over. */
 typedef struct Baseline {
@@ -33,6 +40,7 @@ typedef struct Baseline {
         double m;
         double count;   /* n at as_of */
         float variance; /* relative, of the rate */
+        float level;    /* the rate that the recent months speak for, over the curve's own */
         BgSecond as_of; /* 0 = no forecast yet */
         BgSecond release;
 } Baseline;
@@ -55,6 +63,7 @@ typedef struct Kept {
         uint32_t n_incidents; /* so far: the ordinal in the ids */
         uint32_t events;      /* raw, counted children */
         uint32_t sessions;
+        bool rebase;          /* a regime was accepted: the next refit is the baseline, and nothing is judged before it */
         Baseline baseline;
         BgDetector detector;
 } Kept;
@@ -181,10 +190,32 @@ static double expected_children(const Baseline *baseline, BgSecond from, BgSecon
                            : -growth.lambda * bg_growth_share_between(&growth, b, origin);
         at_a = fmin(at_a, 30);
         at_b = fmin(at_b, 30);
-        return (baseline->count + baseline->m) * exp(at_a) * expm1(at_b - at_a) * weekday_mean(from, to);
+        return baseline->level * (baseline->count + baseline->m) * exp(at_a) * expm1(at_b - at_a) * weekday_mean(from, to);
 }
 
-void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, double count, BgSecond as_of)
+/*
+ * What to expect in the days to come is not the fitted curve alone: it is wrong where the process is not the model's. Its shape is
+ * kept, its level corrected by the recent months: what came in them over what the curve has there, discounted with age, with the
+ * curve's own uncertainty as the weight of "no correction" (a Gamma prior on the level and a Poisson of sessions).
+ */
+static void level_of(Baseline *baseline, const BgFit *fit, const BgPoolInput *input, double curve_variance)
+{
+        BgGrowth growth = bg_fit_growth(fit);
+        double weight = 1, came = 0, due = 0, strength = 1 / (curve_variance + CURVE_VARIANCE);
+
+        for (size_t j = 0; j < input->n_windows && j < LEVEL_WINDOWS; j++, weight *= LEVEL_DECAY) {
+                double to = input->age_days - (double)j * BG_POOL_BIN_DAYS, from = fmax(to - BG_POOL_BIN_DAYS, 0);
+                double after = growth.lambda * bg_growth_share_between(&growth, to, input->age_days);
+                double d = growth.lambda * bg_growth_share_between(&growth, from, to);
+
+                came += weight * input->windows[j];
+                due += weight * (input->count + fit->m) * exp(-fmin(after, 30)) * -expm1(-fmin(d, 30));
+        }
+        baseline->level = (float)fmin(fmax((strength + came / CLUSTER) / (strength + due / CLUSTER), LEVEL_MIN), LEVEL_MAX);
+        baseline->variance = (float)(WANDER_VARIANCE + 1 / (strength + came / CLUSTER));
+}
+
+void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond as_of)
 {
         struct BgSeriesSurge *surge;
         const BgModel *model = bg_registry_model(core->registry, series->model);
@@ -201,7 +232,7 @@ void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const 
                 return;
         baseline = &surge->kept.baseline;
         last = bg_detector_last_s(&surge->kept.detector, as_of);
-        if (baseline->as_of &&
+        if (baseline->as_of && !surge->kept.rebase &&
             bg_detector_excursion_running(&surge->kept.detector, &core->incidents->spec, as_of,
                                           bg_surge_session_share(surge->kept.sessions, surge->kept.events) *
                                                   expected_children(baseline, last, as_of), &onset))
@@ -214,8 +245,10 @@ void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const 
         for (int i = 0, k = 0; i < BG_THETA_N; i++)
                 for (int j = 0; j <= i; j++, k++)
                         variance += (i == j ? 1 : 2) * gradient[i] * gradient[j] * fit->laplace[k];
-        *baseline = (Baseline){ .m = fit->m, .count = count, .variance = (float)variance, .as_of = as_of, .release = model->release };
+        surge->kept.rebase = false;
+        *baseline = (Baseline){ .m = fit->m, .count = input->count, .as_of = as_of, .release = model->release };
         memcpy(baseline->theta, fit->theta, sizeof(baseline->theta));
+        level_of(baseline, fit, input, variance);
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------------------------------------ */
@@ -385,8 +418,10 @@ static void take_transition(BgCore *core, BgSeriesId id, BgSeries *series, const
         incident->kept.rev++;
         count_transition(core, t);
         if (series->state) {
-                if (t->type == BG_TRANSITION_REGIME)
+                if (t->type == BG_TRANSITION_REGIME) {
                         series->state->since.regime = true;
+                        surge->kept.rebase = true;
+                }
                 /* the forecast's status follows: open and closed incidents are part of it */
                 if (bg_core_mark_dirty(core, id, series))
                         core->failed = -ENOMEM;
@@ -433,7 +468,11 @@ void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond 
         baseline = &surge->kept.baseline;
         surge->kept.events++;
         surge->kept.sessions += input.counted;
-        if (!baseline->as_of) /* no forecast yet, hence nothing to compare with */
+        if (!baseline->as_of || surge->kept.rebase) /* no forecast (of this level) yet, hence nothing to compare with */
+                return;
+        input.age_days = at > model->release ? (double)(at - model->release) / DAY_S : 0;
+        /* A launch is judged by nothing: its excursions would hold the baseline back, and open when the age gate lets them. */
+        if (input.age_days <= incidents->spec.age_min_days)
                 return;
         last = bg_detector_last_s(&surge->kept.detector, at);
         input.session_share = bg_surge_session_share(surge->kept.sessions, surge->kept.events);
@@ -443,7 +482,6 @@ void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond 
                                       expected_children(baseline, last > input.blackout_s ? last : input.blackout_s, at);
         input.expected_day = input.session_share * expected_children(baseline, at > DAY_S ? at - DAY_S : 0, at);
         input.shape = bg_surge_shape(baseline->variance);
-        input.age_days = at > model->release ? (double)(at - model->release) / DAY_S : 0;
         if (bg_detector_event(&transition, &surge->kept.detector, &incidents->spec, &input))
                 take_transition(core, id, series, &transition);
 }

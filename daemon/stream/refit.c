@@ -508,7 +508,7 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
         state->due = item->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
         learn(core, state, item, fit);
         if (core->incidents)
-                bg_incidents_refitted(core, item->id, series, fit, item->count, item->as_of);
+                bg_incidents_refitted(core, item->id, series, fit, &item->input, item->as_of);
         issued = issue(core, series, job, item, fit, start, now);
         if (!issued) {
                 core->failed = -ENOMEM;

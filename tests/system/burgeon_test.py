@@ -5,6 +5,7 @@ Nothing here sleeps: everything waits for an event (a message, the end of a proc
 """
 import os
 import pathlib
+import selectors
 import signal
 import socket
 import subprocess
@@ -18,6 +19,10 @@ DEADLINE = float(os.environ.get("BURGEON_DEADLINE", 30))  # seconds; sanitizers 
 US = 1_000_000
 DAY = 86_400 * US
 T0 = 1_672_531_200 * US  # 2023-01-01T00:00:00Z
+
+
+class Timeout(AssertionError):
+    pass
 
 
 class Programs:
@@ -42,6 +47,62 @@ class Programs:
         return self.run(self.burgeond, "--replay", *files, "--out", out, *arguments, timeout=timeout)
 
 
+class Running:
+    """A program that is running, its standard output read line by line; killed at the end of the with block, if need be."""
+
+    def __init__(self, *command, **options):
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, **options)
+        self.rest, self.errors = b"", b""
+        self.selector = selectors.DefaultSelector()
+        for pipe in (self.process.stdout, self.process.stderr):
+            self.selector.register(pipe, selectors.EVENT_READ)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.selector.close()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def _read(self, deadline):
+        """True when something came, False at the end of both outputs."""
+        if not self.selector.get_map():
+            return False
+        ready = self.selector.select(max(deadline - time.monotonic(), 0))
+        if not ready:
+            raise Timeout(f"nothing more within the time; so far: {self.rest!r}, errors: {self.errors!r}")
+        for key, _ in ready:
+            data = os.read(key.fd, 65536)
+            if not data:
+                self.selector.unregister(key.fileobj)
+            elif key.fileobj is self.process.stdout:
+                self.rest += data
+            else:
+                self.errors += data
+        return True
+
+    def line(self, timeout=DEADLINE):
+        """The next line; '' at the end."""
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self.rest:
+            if not self._read(deadline):
+                break
+        line, end, self.rest = self.rest.partition(b"\n")
+        return (line + end).decode()
+
+    def finish(self, timeout=DEADLINE):
+        """Read to the end; the exit status."""
+        deadline = time.monotonic() + timeout
+        while self._read(deadline):
+            pass
+        return self.process.wait(max(deadline - time.monotonic(), 0.1))
+
+
 def unpack(payload):
     return msgpack.unpackb(payload, raw=False, strict_map_key=False)
 
@@ -56,10 +117,6 @@ def remove(model, child, at):
 
 def tally(model, start, end, count, **more):
     return {"t": "tally", "model": model, "from": start, "to": end, "count": count, **more}
-
-
-class Timeout(AssertionError):
-    pass
 
 
 class Door:
@@ -184,6 +241,7 @@ class Feed:
         self.door.close()
 
 
+RELATIONS = ("finetune", "adapter", "quantized", "merge", "download")
 DOORS = ("submit", "updates", "query")
 
 
@@ -299,15 +357,17 @@ class Daemon:
 
     def counts(self):
         """Every series: {(model, relation): count}, read page by page."""
-        counts, offset = {}, 0
-        while True:
-            reply = self.query("list", sort="name", limit=10000, offset=offset)
-            assert "error" not in reply, reply
-            for series in reply.get("series", []):
-                counts[series["model"], series["relation"]] = series["count"]
-            offset += len(reply.get("series", []))
-            if offset >= reply["total"] or not reply.get("series"):
-                return counts
+        counts = {}
+        for relation in RELATIONS:
+            offset, total = 0, 1
+            while offset < total:
+                reply = self.query("list", relation=relation, sort="name", limit=10000, offset=offset)
+                assert "error" not in reply, reply
+                page = reply.get("series", [])
+                counts.update({(series["model"], series["relation"]): series["count"] for series in page})
+                offset, total = offset + len(page), reply.get("total", 0)
+                assert page or offset >= total, "a page that is empty before the end"
+        return counts
 
     def settled(self, timeout=DEADLINE):
         """Wait until no series waits for a refit any more, as the heartbeat says."""

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from burgeon_test import DAY, DEADLINE, T0, add
+from burgeon_test import DAY, DEADLINE, T0, Running, add
 from test_updates import history
 
 
@@ -65,9 +65,8 @@ def test_a_misspelt_command_is_recognised(programs):
 
 def test_no_daemon_is_69(programs, tmp_path):
     nobody = f"ipc://{tmp_path}/nobody"
-    for command in (["status", "--query", nobody], ["list", "--query", nobody]):
-        done = programs.run(programs.burgeon, *command)
-        assert done.returncode == 69 and nobody in done.stderr
+    done = programs.run(programs.burgeon, "status", "--query", nobody)
+    assert done.returncode == 69 and nobody in done.stderr
 
 
 def test_send_counts_exactly_and_twice_is_once(burgeon, daemon, eco):
@@ -104,14 +103,12 @@ def test_replay_ends_in_the_same_counts(burgeon, daemon, eco):
 
 def test_send_survives_a_restart_of_the_daemon(programs, daemon, eco):
     """The daemon is killed in the middle and comes back: the feed resends, and the counts are the truth."""
-    with subprocess.Popen([str(programs.burgeon), "send", *flags(daemon), "--rate", "2000", str(eco / "releases.csv"),
-                           str(eco / "events.csv")], stderr=subprocess.PIPE, text=True) as sending:
+    with Running(programs.burgeon, "send", *flags(daemon), "--rate", 2000, eco / "releases.csv", eco / "events.csv") as sending:
         subscriber = daemon.subscriber("heartbeat/")
         subscriber.wait(lambda topic, message: message["events"] > 100)
         daemon.kill()
         daemon.start()
-        _, errors = sending.communicate(timeout=120)
-    assert sending.returncode == 0, errors
+        assert sending.finish(120) == 0, sending.errors
     assert {model: count for (model, _), count in daemon.counts().items() if count} == truth(eco)
 
 
@@ -140,19 +137,18 @@ def test_watch_prints_the_last_value_and_then_updates(programs, daemon):
     feed = daemon.feed()
     feed.submit(history("a/base", 30))
     daemon.settled()
-    with subprocess.Popen([str(programs.burgeon), "watch", *flags(daemon), "forecast/a/base/", "--json"], stdout=subprocess.PIPE,
-                          text=True) as watching:
+    with Running(programs.burgeon, "watch", *flags(daemon), "forecast/a/base/", "--json") as watching:
         def next_count():
             while True:
-                message = json.loads(watching.stdout.readline())
+                message = json.loads(watching.line())
                 message = message.get("forecast", message)
                 if "count" in message:
                     return message["count"]
         assert next_count() == 30
         feed.submit([add("a/base", "new/child", T0 + 201 * DAY)])
         assert next_count() == 31
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(DEADLINE) in (0, 130)
+        watching.process.send_signal(signal.SIGINT)
+        assert watching.finish() in (0, 130)
 
 
 def test_watch_ends_after_a_count(burgeon, daemon):

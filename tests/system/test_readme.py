@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from burgeon_test import DEADLINE
+from burgeon_test import DEADLINE, Running
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 
@@ -19,11 +19,7 @@ def programs_in_readme(daemon):
 
 def test_the_feed_is_acknowledged_and_the_subscriber_hears_of_it(daemon):
     feed, subscriber = programs_in_readme(daemon)
-    with subprocess.Popen([sys.executable, "-u", "-c", subscriber], stdout=subprocess.PIPE, text=True) as listening:
-        try:
-            done = subprocess.run([sys.executable, "-c", feed], capture_output=True, text=True, timeout=DEADLINE, check=True)
-            assert "'durable': True" in done.stdout
-            line = listening.stdout.readline()
-            assert line.startswith("forecast/meta-llama/Llama-3.1-8B/ 1 [(")
-        finally:
-            listening.kill()
+    with Running(sys.executable, "-u", "-c", subscriber) as listening:
+        done = subprocess.run([sys.executable, "-c", feed], capture_output=True, text=True, timeout=DEADLINE, check=True)
+        assert "'durable': True" in done.stdout
+        assert listening.line().startswith("forecast/meta-llama/Llama-3.1-8B/ 1 [(")

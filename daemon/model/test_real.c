@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "daemon/model/real_data.h"
+#include "daemon/model/test_real.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +8,16 @@
 
 enum { LINE_MAX_BYTES = 1024, FIELDS_MAX = 8 };
 
-static double seconds_of(const char *iso) {
+static double seconds_of(const char *iso)
+{
         struct tm tm = {};
 
         return strptime(iso, "%Y-%m-%dT%H:%M:%SZ", &tm) ? (double)timegm(&tm) : -1;
 }
 
 /* These files hold no quotes. */
-static size_t split(char *line, char *fields[FIELDS_MAX]) {
+static size_t split(char *line, char *fields[FIELDS_MAX])
+{
         size_t n = 0;
 
         line[strcspn(line, "\r\n")] = '\0';
@@ -29,7 +31,8 @@ static size_t split(char *line, char *fields[FIELDS_MAX]) {
         return n;
 }
 
-static FILE *open_csv(const char *folder, const char *name) {
+static FILE *open_csv(const char *folder, const char *name)
+{
         char path[2048], line[LINE_MAX_BYTES];
         FILE *f;
 
@@ -43,9 +46,10 @@ static FILE *open_csv(const char *folder, const char *name) {
 }
 
 /* All files name the models in the same order: one cursor serves. */
-static RealModel *seek(RealModel *models, size_t n, size_t *cursorp, const char *name) {
+static TestReal *seek(TestReal *models, size_t n, size_t *cursorp, const char *name)
+{
         for (size_t i = 0; i < n; i++) {
-                RealModel *model = models + (*cursorp + i) % n;
+                TestReal *model = models + (*cursorp + i) % n;
 
                 if (strcmp(model->name, name) == 0) {
                         *cursorp = (size_t)(model - models);
@@ -55,11 +59,12 @@ static RealModel *seek(RealModel *models, size_t n, size_t *cursorp, const char 
         return NULL;
 }
 
-size_t real_data_load(RealModel **modelsp, char *where, size_t n_where) {
+size_t test_real_load(TestReal **modelsp, char *where, size_t n_where)
+{
         const char *root = getenv("BURGEON_DATA");
         char line[LINE_MAX_BYTES], *fields[FIELDS_MAX];
         size_t n = 0, room = 0, cursor = 0;
-        RealModel *models = NULL, *model;
+        TestReal *models = NULL, *model;
         double *released = NULL;
         FILE *f;
 
@@ -88,7 +93,8 @@ size_t real_data_load(RealModel **modelsp, char *where, size_t n_where) {
         fclose(f);
         f = open_csv(where, "tallies.csv");
         while (f && fgets(line, sizeof(line), f)) {
-                if (split(line, fields) < 4 || !(model = seek(models, n, &cursor, fields[0])) || model->n_bins == REAL_BINS_MAX)
+                if (split(line, fields) < 4 || !(model = seek(models, n, &cursor, fields[0])) ||
+                    model->n_bins == TEST_REAL_BINS_MAX)
                         continue;
                 model->edges_days[model->n_bins + 1] = (seconds_of(fields[2]) - released[model - models]) / 86400;
                 model->counts[model->n_bins] = strtod(fields[3], NULL);
