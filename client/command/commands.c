@@ -55,6 +55,23 @@ const BgCommand bg_commands[] = {
           "  burgeon ecosystem\n"
           "  burgeon ecosystem --relation download --json\n",
           "", NULL, bg_command_ecosystem },
+        { "figures", "the figures of the 2025 paper, drawn from files",
+          "Examples:\n"
+          "  burgeon figures releases.csv tallies.csv -o figures              figure-1.svg .. figure-5.svg\n"
+          "  burgeon figures releases.csv events.csv -o figures --png --top 20\n"
+          "  burgeon figures releases.csv tallies.csv -o figures --estimator likelihood\n",
+          "FILE..",
+          "Draws from data files what the figures of Bhandari, Chen and Gao, 'Forecasting Open-Weight AI Model Growth on\n"
+          "Hugging Face' (arXiv:2502.15987), show by their captions:\n"
+          "  1  new children by month of age, a line a model, coloured by the day of its release\n"
+          "  2  (a) distributions of lambda, mu and sigma, (b) their pairs, on logarithmic axes\n"
+          "  3  densities of the cumulative counts at 2, 6 and 12 months, by organisation, of models with 1 <= lambda <= 10\n"
+          "  4  cumulative children by month of age, a line a model, coloured by the year of its release\n"
+          "  5  the largest models: counted (points) and fitted (curve), on a logarithmic axis\n"
+          "burgeond makes the fits; it is looked for beside this program, then on PATH. By default they are the paper's own: least\n"
+          "squares, m = 1, t in years; those that end at a bound are left out of figures 2 and 3, and counted in the caption.\n"
+          "Months are of 30.4375 days; a tally that ends within four days of one is that month's.\n",
+          bg_command_figures },
         { "status", "is the daemon well, and how busy",
           "Examples:\n"
           "  burgeon status                     health, counts, rates; exit status 69 when there is no daemon\n"

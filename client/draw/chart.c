@@ -154,6 +154,20 @@ void bg_draw_text(cairo_t *cr, double x, double y, const BgTextStyle *style, con
         cairo_new_path(cr);
 }
 
+void bg_draw_halo(cairo_t *cr, double x, double y, const BgTextStyle *style, const char *text)
+{
+        double width = bg_text_extent(cr, style->size, style->bold, text);
+
+        cairo_save(cr);
+        cairo_move_to(cr, style->align == BG_ALIGN_RIGHT ? x - width : style->align == BG_ALIGN_CENTER ? x - width / 2 : x, y);
+        cairo_text_path(cr, text);
+        use(cr, bg_color_fade(bg_color_paper, .85));
+        cairo_set_line_width(cr, 2.5);
+        cairo_stroke(cr);
+        cairo_restore(cr);
+        bg_draw_text(cr, x, y, style, text);
+}
+
 void bg_draw_text_within(cairo_t *cr, double x, double y, double width, const BgTextStyle *style, const char *text)
 {
         char cut[512];

@@ -67,6 +67,8 @@ typedef struct BgTextStyle {
 /** UTF-8, on its base line at (x, y). */
 void bg_draw_text(cairo_t *cr, double x, double y, const BgTextStyle *style, const char *text);
 double bg_text_extent(cairo_t *cr, double size, bool bold, const char *text);
+/** The same over a halo of paper, to be read above lines. */
+void bg_draw_halo(cairo_t *cr, double x, double y, const BgTextStyle *style, const char *text);
 /** At most `width` wide, cut at the end with an ellipsis. */
 void bg_draw_text_within(cairo_t *cr, double x, double y, double width, const BgTextStyle *style, const char *text);
 

@@ -16,7 +16,8 @@ typedef struct BgReplaySpec {
         const char *const *paths;
         size_t n_paths;
         const char *out_dir;   /* made when missing; NULL: only the fits */
-        const char *fits_path; /* CSV of the last fit of every series; NULL: none */
+        const char *fits_path; /* CSV of the last fit of every series of one relation; NULL: none */
+        BgRelation fits_relation;
         BgCoreSpec core;
         int64_t every_us;      /* origins at multiples of each model's own age; 0 = see every_months */
         int every_months;      /* calendar months of age; both 0: a forecast at every revision */
