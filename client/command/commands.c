@@ -69,7 +69,8 @@ const BgCommand bg_commands[] = {
           "  4  cumulative children by month of age, a line a model, coloured by the year of its release\n"
           "  5  the largest models: counted (points) and fitted (curve), on a logarithmic axis\n"
           "burgeond makes the fits; it is looked for beside this program, then on PATH. By default they are the paper's own: least\n"
-          "squares, m = 1, t in years; those that end at a bound are left out of figures 2 and 3, and counted in the caption.\n"
+          "squares, m = 1, t in years. Many models have no finite optimum under it (lambda and mu run away together): they are left\n"
+          "out of figures 2 and 3, and counted in the caption.\n"
           "Months are of 30.4375 days; a tally that ends within four days of one is that month's.\n",
           bg_command_figures },
         { "status", "is the daemon well, and how busy",

@@ -148,6 +148,7 @@ static int draw_all(const Figures *figures, const BgFigureData *data)
         const BgFigureSpec spec = {
                 .top = (size_t)figures->top,
                 .least = figures->least,
+                .likelihood = strcmp(figures->estimator, "least-squares") != 0,
                 .fitted_by = strcmp(figures->estimator, "least-squares") ? "maximum a posteriori, m = 3" : "least squares, m = 1, t in years",
                 .counted = counted[figures->relation],
         };

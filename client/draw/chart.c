@@ -303,13 +303,16 @@ static size_t log_ticks(const BgScale *scale, size_t n_wanted, BgTick *ticks)
         double lo = scale->kind == BG_SCALE_LOG ? scale->lo : 1;
         int first = (int)floor(log10(lo) + 1e-9), last = (int)ceil(log10(scale->hi) - 1e-9);
         int every = (last - first) / (int)(n_wanted ? n_wanted : 1) + 1;
-        bool fine = scale->hi / lo < 12; /* hardly a decade: 2 and 5 are named too */
+        bool fine = floor(log10(scale->hi) + 1e-9) - ceil(log10(lo) - 1e-9) < 1; /* one power of ten at most: 2 and 5 are named too */
         size_t n = 0;
 
         if (scale->kind == BG_SCALE_LOG1P)
                 put(ticks, &n, scale, 0, true, true);
         for (int e = first; e <= last; e++) {
-                put(ticks, &n, scale, pow(10, e), true, (e - first) % every == 0);
+                bool major = (e - first) % every == 0;
+
+                if (major || last - first <= 24) /* of many decades only some are worth a line */
+                        put(ticks, &n, scale, pow(10, e), major, major);
                 for (int k = 2; k < 10 && last - first <= 5; k++)
                         put(ticks, &n, scale, k * pow(10, e), false, fine && (k == 2 || k == 5));
         }
@@ -568,8 +571,9 @@ void bg_panel_points(const BgPanel *panel, const double *x, const double *y, siz
         for (size_t i = 0; i < n; i++) {
                 double px = bg_panel_x(panel, x[i]), py = bg_panel_y(panel, y[i]);
 
-                if (!isfinite(px) || !isfinite(py))
-                        continue;
+                if (!isfinite(px) || !isfinite(py) || px < panel->x - .01 || px > panel->x + panel->w + .01 || py < panel->y - .01 ||
+                    py > panel->y + panel->h + .01)
+                        continue; /* half a mark at the edge would be taken for a mark there */
                 cairo_new_sub_path(panel->cr);
                 cairo_arc(panel->cr, px, py, radius, 0, 2 * M_PI);
                 cairo_fill(panel->cr);

@@ -13,6 +13,7 @@
 #define MONTH_US (BG_FIGURE_MONTH_DAYS * 86400e6)
 #define SNAP_US (4 * 86400e6) /* calendar months end up to three days off: the tally that ends there is the month's */
 #define FIELDS_MAX 32
+#define LAMBDA_MAX 1e8 /* beyond, lambda and mu run away together: the data only bound e^(lambda F(t)) */
 
 /* Names to numbers, and children that are known: open addressing on 64 bits of FNV-1a. The files are the user's own. */
 struct BgFigureIndex {
@@ -333,6 +334,7 @@ static void take_fit(struct named *named, size_t n, const BgStr *fields, size_t 
         char name[BG_NAME_MAX + 1];
         struct named *found;
         BgFigureFit *fit;
+        BgStr status;
 
         for (int c = 0; c < COLUMN_RELATION; c++)
                 if (columns[c] >= n_fields)
@@ -346,11 +348,14 @@ static void take_fit(struct named *named, size_t n, const BgStr *fields, size_t 
         if (!found)
                 return;
         fit = &found->model->fit;
+        status = fields[columns[COLUMN_STATUS]];
         fit->lambda = number(fields[columns[COLUMN_LAMBDA]]);
         fit->mu = number(fields[columns[COLUMN_MU]]);
         fit->sigma = number(fields[columns[COLUMN_SIGMA]]);
-        fit->known = isfinite(fit->lambda) && isfinite(fit->mu) && isfinite(fit->sigma) && fit->sigma > 0;
-        fit->at_bound = !bg_str_equal(fields[columns[COLUMN_STATUS]], BG_STR("ok"));
+        fit->fitted = (bg_str_equal(status, BG_STR("ok")) || bg_str_equal(status, BG_STR("bound"))) && fit->lambda > 0 && isfinite(fit->lambda) &&
+                      isfinite(fit->mu) && fit->sigma > 0;
+        fit->known = fit->fitted && fit->lambda < LAMBDA_MAX;
+        fit->at_zero = fit->known && fabs(fit->mu) < 1e-6 && bg_str_equal(status, BG_STR("bound"));
 }
 
 int bg_figure_data_fits(BgFigureData *data, const char *path, int relation, double m, double unit_days)
@@ -385,14 +390,22 @@ int bg_figure_data_fits(BgFigureData *data, const char *path, int relation, doub
         return r == BG_INPUT_E_END ? 0 : r > 0 ? BG_FIGURE_E_FITS : r;
 }
 
+/** lambda F(t) */
+static double exposure(const BgFigureData *data, const BgFigureFit *fit, double months)
+{
+        if (!(months > 0))
+                return 0;
+        return fit->lambda * erfc(-(log(months * BG_FIGURE_MONTH_DAYS / data->unit_days) - fit->mu) / fit->sigma * M_SQRT1_2) / 2;
+}
+
 double bg_figure_curve(const BgFigureData *data, const BgFigureFit *fit, double months)
 {
-        double z;
+        return fit->fitted && months >= 0 ? data->m * expm1(fmin(exposure(data, fit, months), 60)) : NAN;
+}
 
-        if (!fit->known || !(months >= 0))
+double bg_figure_curve_through(const BgFigureData *data, const BgFigureFit *fit, double months, double through_months, double n)
+{
+        if (!fit->fitted || !(months >= 0))
                 return NAN;
-        if (months == 0)
-                return 0;
-        z = (log(months * BG_FIGURE_MONTH_DAYS / data->unit_days) - fit->mu) / fit->sigma;
-        return data->m * expm1(fmin(fit->lambda * erfc(-z * M_SQRT1_2) / 2, 60));
+        return (n + data->m) * exp(fmin(exposure(data, fit, months) - exposure(data, fit, through_months), 60)) - data->m;
 }

@@ -24,8 +24,9 @@ typedef struct BgFigurePoint {
 } BgFigurePoint;
 
 typedef struct BgFigureFit {
-        bool known;
-        bool at_bound; /* converged, but at the edge of what is allowed, or not at all: says little */
+        bool fitted; /* there is a curve */
+        bool known;  /* and it is an optimum with finite parameters: not one where lambda and mu run away together */
+        bool at_zero;  /* mu ended at the bound 0 of the least squares */
         double lambda, mu, sigma; /* mu in ln of the unit */
 } BgFigureFit;
 
@@ -63,8 +64,10 @@ void bg_figure_data_deinit(BgFigureData *data); /* accepts the zero value, and t
 
 /** Cumulative count at an age in months: as counted, between the edges of tallies in proportion. NaN beyond what is known. */
 double bg_figure_count_at(const BgFigureModel *model, double months, int64_t end);
-/** The fitted curve: c(t) = m (exp(lambda Phi((ln t - mu) / sigma)) - 1). NaN without a fit. */
+/** The fitted curve: c(t) = m (exp(lambda F(t)) - 1), F(t) = Phi((ln t - mu) / sigma). NaN without a fit. */
 double bg_figure_curve(const BgFigureData *data, const BgFigureFit *fit, double months);
+/** The same process, given that n was counted at an age T: (n + m) exp(lambda (F(t) - F(T))) - m. It goes through that point. */
+double bg_figure_curve_through(const BgFigureData *data, const BgFigureFit *fit, double months, double through_months, double n);
 double bg_figure_age_months(const BgFigureModel *model, int64_t at);
 
 #endif

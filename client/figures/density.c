@@ -12,7 +12,7 @@
 
 enum { ROWS_MAX = 12, MODELS_LEAST = 3, GRID = 160, AGES = 3, WIDTH = 720 };
 #define ROW_HEIGHT 34.0
-#define OVERLAP 1.45 /* of a row, that the highest ridge may reach */
+#define OVERLAP 1.1 /* rows that a ridge is high: every one the same, as it is the shapes that are compared */
 static const double age_months[AGES] = { 2, 6, 12 };
 
 typedef struct Row {
@@ -24,7 +24,7 @@ typedef struct Row {
 
 static bool qualifies(const BgFigureModel *model)
 {
-        return model->fit.known && !model->fit.at_bound && model->fit.lambda >= 1 && model->fit.lambda <= 10 && model->n_months > 2;
+        return model->fit.known && model->fit.lambda >= 1 && model->fit.lambda <= 10 && model->n_months > 2;
 }
 
 static int by_org(const void *a, const void *b)
@@ -58,17 +58,16 @@ static size_t rows_of(const BgFigureModel **models, size_t n, Row *rows)
         return n_rows;
 }
 
-/** Gaussian kernels on ln(1 + count), bandwidth by Silverman's rule, at least a step that integers can show. */
+/** Gaussian kernels on ln(1 + count), to a largest value of 1, bandwidth by Silverman's rule, at least a step that integers can show. */
 static void density(const double *y, size_t n, double y_max, double *out)
 {
-        double mean = 0, variance = 0, width, scale;
+        double mean = 0, variance = 0, width, most = 0;
 
         for (size_t i = 0; i < n; i++)
                 mean += y[i] / (double)n;
         for (size_t i = 0; i < n; i++)
                 variance += (y[i] - mean) * (y[i] - mean) / fmax((double)n - 1, 1);
         width = fmax(1.06 * sqrt(variance) * pow((double)n, -.2), .22);
-        scale = 1 / (sqrt(2 * M_PI) * width * (double)n);
         for (int k = 0; k < GRID; k++) {
                 double at = y_max * k / (GRID - 1);
 
@@ -77,9 +76,12 @@ static void density(const double *y, size_t n, double y_max, double *out)
                         double low = (at - y[i]) / width, mirrored = (at + y[i]) / width;
 
                         /* what would leak below zero is reflected: there are no counts there */
-                        out[k] += scale * (exp(-low * low / 2) + exp(-mirrored * mirrored / 2));
+                        out[k] += exp(-low * low / 2) + exp(-mirrored * mirrored / 2);
                 }
+                most = fmax(most, out[k]);
         }
+        for (int k = 0; k < GRID; k++)
+                out[k] /= most;
 }
 
 static double middle(const double *sorted, size_t n)
@@ -102,8 +104,8 @@ static void ridge(const BgPanel *panel, double base, const double *y, size_t n, 
         cairo_save(panel->cr);
         cairo_new_path(panel->cr);
         cairo_move_to(panel->cr, panel->x, base);
-        for (int k = 0; k < GRID; k++) /* a density of .9 a unit reaches the row above */
-                cairo_line_to(panel->cr, panel->x + panel->w * k / (GRID - 1), base - fmin(scratch[k] / .9, OVERLAP) * ROW_HEIGHT);
+        for (int k = 0; k < GRID; k++)
+                cairo_line_to(panel->cr, panel->x + panel->w * k / (GRID - 1), base - scratch[k] * OVERLAP * ROW_HEIGHT);
         cairo_line_to(panel->cr, panel->x + panel->w, base);
         cairo_close_path(panel->cr);
         cairo_set_source_rgba(panel->cr, color.r, color.g, color.b, .55);
@@ -132,7 +134,7 @@ static void column(BgCanvas *canvas, const BgFigureData *data, const BgFigureMod
                    BgPanel *panel, double *y, double *scratch)
 {
         double y_max = log1p(panel->sx.hi);
-        BgTextStyle note = { .size = 7.5, .color = bg_color_quiet, .align = BG_ALIGN_RIGHT };
+        BgTextStyle note = { .size = 7, .color = bg_color_quiet, .align = BG_ALIGN_RIGHT };
         char text[32];
 
         bg_panel_frame(panel);
@@ -152,11 +154,11 @@ static void column(BgCanvas *canvas, const BgFigureData *data, const BgFigureMod
                 cairo_line_to(canvas->cr, panel->x + panel->w, base);
                 cairo_stroke(canvas->cr);
                 snprintf(text, sizeof(text), "%zu", n);
-                bg_draw_text(canvas->cr, panel->x + panel->w - 2, base - 4, &note, text);
-                if (!n)
-                        continue;
-                qsort(y, n, sizeof(*y), rising);
-                ridge(panel, base, y, n, y_max, bg_color_category(k), scratch);
+                if (n) {
+                        qsort(y, n, sizeof(*y), rising);
+                        ridge(panel, base, y, n, y_max, bg_color_category(k), scratch);
+                }
+                bg_draw_halo(canvas->cr, panel->x + panel->w - 2, base - 4, &note, text);
         }
 }
 
@@ -170,7 +172,7 @@ static int draw(BgCanvas *canvas, const BgFigureData *data, const BgFigureSpec *
         if (!y)
                 return -ENOMEM;
         snprintf(caption, sizeof(caption),
-                 "Models with 1 ≤ λ ≤ 10, organisations with at least %d of them; %s. Ticks: models, bars: medians, at the right: how many",
+                 "Models with 1 ≤ λ ≤ 10, of organisations with at least %d; %s. Ticks: models, bars: medians, at the right: how many",
                  MODELS_LEAST, spec->fitted_by);
         top = bg_figure_head(canvas, "Figure 3. Counts 2, 6 and 12 months after release", caption) + 14;
         for (size_t k = 0; k < n_rows; k++)

@@ -10,6 +10,7 @@
 typedef struct BgFigureSpec {
         size_t top;            /* models in figure 5 */
         double least;          /* children that a model needs to be in figures 1, 2, 4 */
+        bool likelihood;       /* how it was fitted; else least squares */
         const char *fitted_by; /* "least squares, m = 1, t in years": for the captions */
         const char *counted;   /* "fine-tunes" */
 } BgFigureSpec;

@@ -60,7 +60,8 @@ static int draw_lines(const BgPanel *panel, const BgFigureData *data, const BgFi
                         x[n] = (double)k;
                         y[n++] = value_at(model, k, cumulative);
                 }
-                stroke.color = bg_color_fade(color_of(model, arg), i < LABELS_MAX ? 1 : .45);
+                /* the many small ones make a haze, not a thicket: of ten children at .08, of a thousand and more at .75 */
+                stroke.color = bg_color_fade(color_of(model, arg), i < LABELS_MAX ? 1 : fmin(fmax(.08 + .335 * log10(model->count / 10), .08), .75));
                 bg_panel_line(panel, x, y, n, &stroke);
                 if (n == 1 || i < LABELS_MAX)
                         bg_panel_points(panel, x + n - 1, y + n - 1, 1, i < LABELS_MAX ? 2.2 : 1, stroke.color);
