@@ -129,7 +129,7 @@ build() { build_dir build; }
 FLOAT_CHECKS='-fsanitize=float-divide-by-zero,float-cast-overflow -fno-sanitize-recover=all'
 export ASAN_OPTIONS=${ASAN_OPTIONS:-strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/tests/tsan.supp}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1 second_deadlock_stack=1 ignore_noninstrumented_modules=1 suppressions=$PWD/tests/tsan.supp}
 
 build_clang() { CC=clang build_dir build-clang -Dwerror=true; }
 build_asan() { build_dir build-asan -Db_sanitize=address,undefined -Dwerror=true "-Dc_args=$FLOAT_CHECKS" "-Dc_link_args=$FLOAT_CHECKS"; }

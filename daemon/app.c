@@ -65,6 +65,12 @@ BgCoreSpec bg_app_core_spec(const BgConfig *config)
                 spec.fit.m = config->m;
         else if (config->estimator == BG_ESTIMATOR_LEAST_SQUARES)
                 spec.fit.m = 1; /* as the paper has it */
+        if (config->dispersion > 0) {
+                spec.fit.dispersion_base = config->dispersion;
+                spec.fit.dispersion_slope = 0;
+        }
+        spec.forecaster = config->estimator == BG_ESTIMATOR_LEAST_SQUARES ? BG_FORECASTER_PROCESS : (BgForecaster)config->forecaster;
+        spec.publish_bursts = config->bursts;
         spec.fit.unit_days = bg_config_unit_days(config);
         memcpy(spec.horizons, config->horizons, sizeof(spec.horizons));
         spec.n_horizons = config->n_horizons;

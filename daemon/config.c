@@ -32,6 +32,7 @@ typedef struct Key {
 
 static const char *const g_durabilities[] = { "process", "power", NULL };
 static const char *const g_estimators[] = { "likelihood", "least-squares", NULL };
+static const char *const g_forecasters[] = { "pooled", "process", NULL };
 static const char *const g_time_units[] = { "day", "month", "year", NULL };
 static const char *const g_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const g_auto[] = { "auto", NULL };
@@ -82,6 +83,11 @@ static const Key g_keys[] = {
           "How the growth curve is fitted. likelihood: maximum a posteriori. least-squares: the estimator of the paper." },
         { "model", "m", KIND_REAL, AT(m), "auto", 1e-6, 1e6, g_auto, false,
           "The constant m of the growth curve. auto: 3 for likelihood, 1 for least-squares." },
+        { "model", "dispersion", KIND_REAL, AT(dispersion), "auto", 1, 1e6, g_auto, false,
+          "Over-dispersion of the counts that the likelihood allows for. auto: 5 + 0.3 n a month. 1: the process itself." },
+        { "model", "forecaster", KIND_WORD, AT(forecaster), "pooled", 0, 0, g_forecasters, false,
+          "pooled: the fit under a prior learned from all models, pooled with simple trends, its intervals calibrated while it\n"
+          "runs. process: quantiles of the fitted process of each model alone (always so with least-squares)." },
         { "model", "time_unit", KIND_WORD, AT(time_unit), "day", 0, 0, g_time_units, false,
           "Time unit of the least-squares estimator (its bound mu >= 0 and its start depend on it): day, month, year." },
         { "model", "horizons", KIND_DAYS, AT(horizons), "7d, 30d, 90d, 180d, 365d", BG_HORIZON_MIN_DAYS, BG_HORIZON_MAX_DAYS, NULL, true,
@@ -94,6 +100,8 @@ static const Key g_keys[] = {
           "Every so-manieth warm refit of a series is checked against one from scratch. 0: none is." },
         { "model", "surge_threshold", KIND_REAL, AT(surge_threshold), "9.25", 0, 1e6, NULL, true,
           "Evidence that opens a surge, nats (log likelihood ratio). Lower: earlier and more false ones. 0: no detection." },
+        { "model", "bursts", KIND_BOOL, AT(bursts), "no", 0, 0, NULL, true,
+          "Publish bursts too: jumps made by one or a few uploaders, which are no surges." },
         { "model", "models_max", KIND_INT, AT(models_max), "134217728", 1, 4294967294.0, NULL, false,
           "Models known at most; events that invent more are rejected." },
 

@@ -52,6 +52,8 @@ typedef struct BgConfig {
         /* [model] */
         int estimator;    /* BgEstimator */
         double m;         /* 0 = the estimator's own */
+        double dispersion; /* 0 = auto */
+        int forecaster;   /* BgForecaster */
         int time_unit;    /* index: day, month, year */
         double horizons[BG_CORE_HORIZONS_MAX]; /* days, rising */
         size_t n_horizons;
@@ -59,6 +61,7 @@ typedef struct BgConfig {
         int64_t stale_after_us; /* 0 = never */
         int64_t audit_every;
         double surge_threshold;
+        bool bursts;
         int64_t models_max;
         /* [refit] */
         int64_t threads; /* 0 = one a processor */

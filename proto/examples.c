@@ -12,7 +12,22 @@
 #define PARAMETERS \
         "{\"lambda\":3.25,\"lambda_sd\":0.125,\"mu\":5.5,\"mu_sd\":0.25,\"sigma\":1.5,\"sigma_sd\":0.0625,\"m\":30," \
         "\"dispersion\":4.5,\"moved\":2.75}"
-#define WHY "{\"added\":17,\"removed\":1,\"late\":2,\"start\":\"warm\",\"shift\":0.015625}"
+#define BEFORE \
+        "{\"as_of\":\"2025-01-31T11:59:30Z\",\"count\":1191,\"lambda\":3.125,\"mu\":5.4375,\"sigma\":1.5,\"expected\":5.25,\"days\":90," \
+        "\"q50\":1583}"
+#define WHY "{\"added\":17,\"removed\":1,\"late\":2,\"start\":\"warm\",\"shift\":0.015625,\"before\":" BEFORE "}"
+#define QUANTILES(a, b, c, d, e, f, g) \
+        "{\"q05\":" a ",\"q10\":" b ",\"q25\":" c ",\"q50\":" d ",\"q75\":" e ",\"q90\":" f ",\"q95\":" g "}"
+#define MILESTONE \
+        "{" LLAMA ",\"relation\":\"finetune\",\"rev\":205,\"status\":\"ok\",\"as_of\":\"2025-02-01T11:59:30Z\",\"count\":1207," \
+        "\"target\":2000,\"days\":" QUANTILES("92.5", "115", "161.5", "240.25", "401", "980.5", "null") ",\"p7\":0,\"p30\":0.0005," \
+        "\"p90\":0.046875,\"p365\":0.71875,\"p5y\":0.9375}"
+#define OUTLOOK \
+        "{" LLAMA ",\"relation\":\"finetune\",\"as_of\":\"2025-02-01T11:59:30Z\",\"ultimate\":" \
+        QUANTILES("1810", "1970", "2310", "2905", "3900", "5600", "7250") ",\"impact_days\":" \
+        QUANTILES("162.5", "178", "207", "244.75", "289.5", "337", "369") ",\"peak_days\":" \
+        QUANTILES("48.5", "54", "66", "82.25", "105", "134.5", "157") ",\"peak_past\":0.96875}"
+#define COVERAGE "{\"days\":30.4375,\"stratum\":\"10-99\",\"n\":1203,\"c50\":0.53,\"c80\":0.84,\"c90\":0.91,\"lwis\":0.0625}"
 #define FORECAST \
         "{" NUMBERS LLAMA ",\"relation\":\"finetune\",\"rev\":205,\"prev_rev\":204,\"at\":\"2025-02-01T12:00:00.25Z\"," \
         "\"as_of\":\"2025-02-01T11:59:30Z\",\"status\":\"ok\",\"released_at\":\"2024-07-18T00:00:00Z\",\"count\":1207,\"rate\":5.125," \
@@ -39,7 +54,7 @@
         "{\"uptime\":1483200000000,\"models\":2353,\"series\":3120,\"children\":145383,\"watermark\":\"2025-02-01T11:59:30Z\"," \
         "\"last_event_at\":\"2025-02-01T11:59:12Z\",\"last_batch_at\":\"2025-02-01T11:59:31Z\",\"rss_bytes\":48234496," \
         "\"counters\":[{\"name\":\"events_accepted\",\"n\":145400}],\"rejected\":[{\"name\":\"future\",\"n\":3}]," \
-        "\"gauges\":[{\"name\":\"dirty\",\"n\":12}]}"
+        "\"gauges\":[{\"name\":\"dirty\",\"n\":12}],\"receipts\":[" COVERAGE "]}"
 
 #define SPREAD "{\"mean\":61.5,\"q10\":0,\"q25\":2,\"q50\":12,\"q75\":48.5,\"q90\":160}"
 #define FITS \
@@ -101,7 +116,9 @@ const BgExample bg_examples[] = {
 
         GOOD("horizon", horizon, "90 days ahead", HORIZON),
         GOOD("parameters", parameters, "a fitted curve", PARAMETERS),
+        GOOD("before", before, "the revision before", BEFORE),
         GOOD("why", why, "what moved", WHY),
+        GOOD("quantiles", quantiles, "more than one in twenty never get there", QUANTILES("92.5", "115", "161.5", "240.25", "401", "980.5", "null")),
         GOOD("forecast", forecast, "one revision, with one horizon", FORECAST),
         GOOD("forecast_unknown", forecast, "nil is \"not known\"",
              "{\"v\":1,\"epoch\":1,\"seq\":1,\"model\":\"a/b\",\"relation\":\"finetune\",\"rev\":1,\"prev_rev\":0,\"at\":0,\"as_of\":0,"
@@ -125,11 +142,16 @@ const BgExample bg_examples[] = {
         GOOD("request_forecast", request, "horizons of one's own",
              "{\"v\":1,\"id\":12,\"q\":\"forecast\"," LLAMA ",\"relation\":\"adapter\",\"horizons\":[0.5,14]}"),
         GOOD("request_org", request, "an organisation", "{\"v\":1,\"id\":14,\"q\":\"org\",\"target\":\"meta-llama\"}"),
+        GOOD("request_milestone", request, "when are there 2,000?", "{\"v\":1,\"id\":14,\"q\":\"milestone\"," LLAMA ",\"count\":2000}"),
+        GOOD("request_why", request, "why was this incident opened?", "{\"v\":1,\"id\":15,\"q\":\"why\",\"target\":\"surge-41-3\"}"),
         GOOD("endpoint", endpoint, "a door", "{\"name\":\"submit\",\"endpoint\":\"tcp://127.0.0.1:7702\"}"),
         GOOD("info", info, "who the daemon is", INFO),
         GOOD("listing", listing, "one line of a list", LISTING),
         GOOD("history", history, "two days", HISTORY),
         GOOD("tallied", tallied, "a counter", "{\"name\":\"events_accepted\",\"n\":145400}"),
+        GOOD("milestone", milestone, "when there are 2,000", MILESTONE),
+        GOOD("outlook", outlook, "the course as a whole", OUTLOOK),
+        GOOD("coverage", coverage, "one horizon and size", COVERAGE),
         GOOD("stats", stats, "the daemon's health", STATS),
         GOOD("reply", reply, "the answer to `info`", "{\"v\":1,\"id\":10,\"q\":\"info\",\"epoch\":4,\"seq\":18231,\"info\":" INFO "}"),
         GOOD("reply_forecasts", reply, "a forecast asked for",
@@ -138,6 +160,8 @@ const BgExample bg_examples[] = {
              "{\"v\":1,\"id\":14,\"q\":\"org\",\"epoch\":4,\"seq\":18231,\"total\":1,\"orgs\":[" ORG "]}"),
         GOOD("reply_ecosystem", reply, "the ecosystem",
              "{\"v\":1,\"id\":15,\"q\":\"ecosystem\",\"epoch\":4,\"seq\":18231,\"ecosystem\":" ECOSYSTEM "}"),
+        GOOD("reply_milestone", reply, "a milestone asked for",
+             "{\"v\":1,\"id\":14,\"q\":\"milestone\",\"epoch\":4,\"seq\":18231,\"milestone\":" MILESTONE "}"),
         GOOD("reply_error", reply, "a typed error",
              "{\"v\":1,\"id\":13,\"q\":\"get\",\"epoch\":4,\"seq\":18231,\"error\":\"not_found\",\"detail\":\"no model a/b\"}"),
 

@@ -73,6 +73,34 @@ const BgCommand bg_commands[] = {
           "out of figures 2 and 3, and counted in the caption.\n"
           "Months are of 30.4375 days; a tally that ends within four days of one is that month's.\n",
           bg_command_figures },
+        { "plot", "history and forecast as a chart, in the terminal or a file",
+          "Examples:\n"
+          "  burgeon plot meta-llama/Llama-3.1-8B                       in the terminal\n"
+          "  burgeon plot meta-llama/Llama-3.1-8B --days 90 --back 180  the near past and future\n"
+          "  burgeon plot meta-llama/Llama-3.1-8B -o llama.svg          as a file; .png as well\n",
+          "MODEL",
+          "The counted children, then the median of the forecast with the intervals that hold the count with 50, 80 and\n"
+          "90 %. Surges are marked where they began.\n",
+          bg_command_plot },
+        { "milestone", "when a model reaches a count",
+          "Examples:\n"
+          "  burgeon milestone meta-llama/Llama-3.1-8B 10000\n"
+          "  burgeon milestone meta-llama/Llama-3.1-8B 10k --relation adapter\n",
+          "MODEL COUNT",
+          "Dates by which the count is reached with a probability of 5 .. 95 %, and the probabilities to reach it within a\n"
+          "week .. five years. What is not reached within five years is said to be so.\n",
+          bg_command_milestone },
+        { "why", "what moved the last forecast, or what an incident is",
+          "Examples:\n"
+          "  burgeon why meta-llama/Llama-3.1-8B        before and after, and in words\n"
+          "  burgeon why 20250131-1a-1                  an incident, by its id in burgeon surges\n",
+          "MODEL | INCIDENT", NULL, bg_command_why },
+        { "surges", "incidents, the latest first",
+          "Examples:\n"
+          "  burgeon surges                                   the last incident of every model\n"
+          "  burgeon surges --open                            what goes on now\n"
+          "  burgeon surges --model meta-llama/Llama-3.1-8B --bursts\n",
+          "", NULL, bg_command_surges },
         { "status", "is the daemon well, and how busy",
           "Examples:\n"
           "  burgeon status                     health, counts, rates; exit status 69 when there is no daemon\n"

@@ -223,3 +223,20 @@ int bg_ask(const BgContext *context, BgQuerier *querier, const BgRequest *reques
                 return EX_OSERR;
         }
 }
+
+int bg_ask_relation(const BgContext *context, const BgCommand *command, const char *text, int *relationp)
+{
+        if (!bg_proto_relation_find(relationp, bg_str(text)))
+                return BG_OPTIONS_RUN;
+        return bg_usage(context, command, "--relation: expected finetune, adapter, quantized, merge or download, got '%s'", text);
+}
+
+int bg_ask_model(const BgContext *context, const BgCommand *command, int n_operands, char **operands, BgStr *modelp)
+{
+        if (n_operands != 1)
+                return bg_usage(context, command, n_operands ? "one model at a time" : "which model?");
+        if (!bg_proto_name_valid(bg_str(operands[0])))
+                return bg_usage(context, command, "'%s' is not of the form org/name", operands[0]);
+        *modelp = bg_str(operands[0]);
+        return BG_OPTIONS_RUN;
+}

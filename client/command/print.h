@@ -37,6 +37,11 @@ int bg_print_width(void);
 int bg_ask(const BgContext *context, BgQuerier *querier, const BgRequest *request, const BgReply **replyp);
 int bg_ask_open(const BgContext *context, BgQuerier **querierp);
 
+/** The value of --relation. Return: BG_OPTIONS_RUN, or EX_USAGE with the words that are possible said. */
+int bg_ask_relation(const BgContext *context, const BgCommand *command, const char *text, int *relationp);
+/** The one operand org/name of a command. Return: as above. */
+int bg_ask_model(const BgContext *context, const BgCommand *command, int n_operands, char **operands, BgStr *modelp);
+
 #define BG_CLEANUP(f) __attribute__((cleanup(f)))
 static inline void bg_querier_freep(BgQuerier **querierp) { bg_querier_free(*querierp); }
 static inline void bg_subscriber_freep(BgSubscriber **subscriberp) { bg_subscriber_free(*subscriberp); }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/command/text.h"
@@ -109,6 +111,90 @@ char *bg_text_minute(char text[BG_TEXT_MAX], int64_t us)
         text[10] = ' ';
         text[16] = '\0';
         return text;
+}
+
+char *bg_text_chance(char text[BG_TEXT_MAX], double p)
+{
+        if (!isfinite(p))
+                return strcpy(text, "-");
+        if (p > 0 && p < .01)
+                return strcpy(text, "< 1 %");
+        if (p > .99 && p < 1)
+                return strcpy(text, "> 99 %");
+        snprintf(text, BG_TEXT_MAX, "%.0f %%", 100 * p);
+        return text;
+}
+
+int bg_text_parse_count(const char *text, int64_t *np)
+{
+        char digits[32];
+        size_t len = 0, group = 0;
+        double n, scale;
+        bool grouped = false;
+        char *end;
+
+        /* commas (or underscores) part groups of three; "1,5" is a comma elsewhere, and refused */
+        for (; *text && (strchr("0123456789", *text) || *text == ',' || *text == '_'); text++) {
+                bool mark = *text == ',' || *text == '_';
+
+                if (mark ? !len || (grouped && group != 3) : len >= sizeof(digits) - 1)
+                        return -EINVAL;
+                grouped |= mark;
+                group = mark ? 0 : group + 1;
+                if (!mark)
+                        digits[len++] = *text;
+        }
+        digits[len] = '\0';
+        if (!len || (grouped && group != 3))
+                return -EINVAL;
+        n = strtod(digits, NULL);
+        if (*text == '.' && !grouped && text[1] >= '0' && text[1] <= '9') {
+                n += strtod(text, &end); /* ".5k" */
+                text = end;
+        }
+        scale = *text == 'k' || *text == 'K' ? 1e3 : *text == 'M' ? 1e6 : *text == 'G' ? 1e9 : 1;
+        text += scale > 1;
+        n *= scale;
+        if (*text || n < 1 || n > (double)BG_COUNT_MAX || n != floor(n))
+                return -EINVAL;
+        *np = (int64_t)n;
+        return 0;
+}
+
+/** Columns of the first n bytes, where every character has one. */
+static int columns(const char *text, size_t n)
+{
+        int width = 0;
+
+        for (size_t i = 0; i < n; i++)
+                width += (text[i] & 0xc0) != 0x80;
+        return width;
+}
+
+void bg_text_wrap(FILE *out, const char *text, int width, int indent)
+{
+        int at = 0;
+
+        while (*text) {
+                size_t n = strcspn(text, " \n");
+                int word = columns(text, n);
+
+                if (at && at + 1 + word > width) {
+                        fputc('\n', out);
+                        at = 0;
+                }
+                at += at ? fprintf(out, " ") : fprintf(out, "%*s", indent, "");
+                fwrite(text, 1, n, out);
+                at += word;
+                text += n;
+                if (*text == '\n') {
+                        fputc('\n', out);
+                        at = 0;
+                }
+                text += *text != '\0';
+        }
+        if (at)
+                fputc('\n', out);
 }
 
 bool bg_text_unicode(void)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "proto/proto.h"
 
@@ -19,6 +20,14 @@ char *bg_text_duration(char text[BG_TEXT_MAX], double seconds); /* 45 s, 3 min, 
 char *bg_text_bytes(char text[BG_TEXT_MAX], double bytes);      /* 12.3 MB */
 char *bg_text_day(char text[BG_TEXT_MAX], int64_t us);          /* 2025-02-01; "-" for 0 */
 char *bg_text_minute(char text[BG_TEXT_MAX], int64_t us);       /* 2025-02-01 12:34; "-" for 0 */
+
+char *bg_text_chance(char text[BG_TEXT_MAX], double p);         /* 12 %, < 1 %, > 99 % */
+
+/** A count as people write it: 10000, 10,000, 10k, 1.5M. Return: 0, or -EINVAL (nothing else, below 1, above BG_COUNT_MAX). */
+int bg_text_parse_count(const char *text, int64_t *np);
+
+/** Text in lines of at most `width` columns, broken at spaces, each begun with `indent` spaces. */
+void bg_text_wrap(FILE *out, const char *text, int width, int indent);
 
 /** `org/name` in at most `width` columns: the organisation is shortened first. Return: bytes. */
 size_t bg_text_name(char *text, size_t size, BgStr name, size_t width);

@@ -43,16 +43,25 @@ static double exposure(const BgForecastSpec *spec, const BgFit *fit, double from
         return d;
 }
 
+/* Mean and variance of the increment in (age, age + horizon]. */
+static double increment(const BgForecastSpec *spec, const BgFit *fit, double count, double age_days, double horizon_days,
+                        double *variancep)
+{
+        double relative, d = exposure(spec, fit, age_days, age_days + horizon_days, &relative);
+        double mean = limit((count + fit->m) * expm1(d));
+
+        relative += spec->burst + spec->noise_per_month * horizon_days / BG_MONTH_DAYS;
+        *variancep = fit->dispersion * mean * exp(d) + relative * mean * mean;
+        return mean;
+}
+
 void bg_forecast_with(BgForecastPoint *points, const BgForecastSpec *spec, const BgFit *fit, double count, double age_days,
                       const double *horizons, size_t n_horizons)
 {
         for (size_t h = 0; h < n_horizons; h++) {
                 BgForecastPoint *point = points + h;
-                double relative, d = exposure(spec, fit, age_days, age_days + horizons[h], &relative);
-                double mean = limit((count + fit->m) * expm1(d)), variance, more[BG_QUANTILE_N];
+                double more[BG_QUANTILE_N], variance, mean = increment(spec, fit, count, age_days, horizons[h], &variance);
 
-                relative += spec->burst + spec->noise_per_month * horizons[h] / BG_MONTH_DAYS;
-                variance = fit->dispersion * mean * exp(d) + relative * mean * mean;
                 point->days = horizons[h];
                 point->mean = limit(count + mean);
                 bg_negative_binomial_quantiles(more, bg_quantile_levels, BG_QUANTILE_N, mean, variance);
@@ -73,6 +82,14 @@ void bg_forecast(BgForecastPoint *points, const BgFit *fit, double count, double
         BgForecastSpec spec = bg_forecast_spec_default();
 
         bg_forecast_with(points, &spec, fit, count, age_days, horizons, n_horizons);
+}
+
+double bg_forecast_reach(const BgFit *fit, double count, double age_days, double target, double horizon_days)
+{
+        BgForecastSpec spec = bg_forecast_spec_default();
+        double variance, mean = increment(&spec, fit, count, age_days, horizon_days, &variance);
+
+        return bg_negative_binomial_reach(target - count, mean, variance);
 }
 
 double bg_forecast_increment(const BgFit *fit, double count, double from_days, double to_days)

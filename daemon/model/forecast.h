@@ -50,6 +50,9 @@ void bg_forecast(BgForecastPoint *points, const BgFit *fit, double count, double
 void bg_forecast_with(BgForecastPoint *points, const BgForecastSpec *spec, const BgFit *fit, double count, double age_days,
                       const double *horizons, size_t n_horizons);
 
+/** P(N(T + horizon) >= target) under the same law as the quantiles of bg_forecast() at that horizon. */
+double bg_forecast_reach(const BgFit *fit, double count, double age_days, double target, double horizon_days);
+
 /** Expected new children in (from, to] days of age given n counted at from: (n + m)(e^d - 1). >= 0, finite. */
 double bg_forecast_increment(const BgFit *fit, double count, double from_days, double to_days);
 /** The same per day at an age: (n + m) lambda f(t). */
@@ -69,5 +72,8 @@ double bg_forecast_ultimate(const BgFit *fit, double count, double age_days);
 double bg_negative_binomial_quantile(double level, double mean, double variance);
 /** The same for n rising levels at once, at the cost of little more than the largest alone while the mean is small. */
 void bg_negative_binomial_quantiles(double *quantiles, const double *levels, size_t n, double mean, double variance);
+
+/** P(X >= k); 1 for k <= 0. Where the quantiles come from an expansion so does this: absolute error below 1e-4 there, else 1e-10. */
+double bg_negative_binomial_reach(double k, double mean, double variance);
 
 #endif

@@ -197,6 +197,15 @@ static double guess(const Law *law, double level)
         return root > 0.01 ? floor(law->mean * root * root * root) : 0;
 }
 
+/* P(X > x) by the same. */
+static double cube_root_tail(const Law *law, double x)
+{
+        double shape = law->mean * (law->mean / law->variance);
+        double z = (cbrt(x / law->mean) - 1 + 1 / (9 * shape)) * 3 * sqrt(shape);
+
+        return 0.5 * erfc(z * M_SQRT1_2);
+}
+
 static double law_quantile(const Law *law, double level)
 {
         double low = -1, high = INFINITY, k = guess(law, level); /* P(X <= low) < level <= P(X <= high) */
@@ -221,6 +230,24 @@ static double law_quantile(const Law *law, double level)
                 k = next;
         }
         return high;
+}
+
+double bg_negative_binomial_reach(double k, double mean, double variance)
+{
+        Law law;
+        double tail;
+        bool upper;
+
+        k = ceil(k);
+        if (!(k > 0))
+                return 1;
+        if (!(mean > 0))
+                return 0;
+        law = law_of(mean, variance);
+        if (mean >= EXPANSION_MIN && law.r >= EXPANSION_R_MIN) /* the normal with the cube root's skewness: see guess() */
+                return cube_root_tail(&law, k - 0.5);
+        tail = law_tail(&law, k - 1, law_probability(&law, k - 1), &upper);
+        return fmin(fmax(upper ? tail : 1 - tail, 0), 1);
 }
 
 double bg_negative_binomial_quantile(double p, double mean, double variance)

@@ -148,25 +148,32 @@ static void interpolate(const BgPool *pool, int side, int size, double horizon_d
         *sharep = share;
 }
 
-void bg_pool_quantiles(BgForecastPoint *point, const BgPool *pool, const BgPoolOpinion *opinion, double count, double horizon_days)
+void bg_pool_levels(double levels[BG_QUANTILE_N], const BgPool *pool, const BgPoolOpinion *opinion, double count, double horizon_days)
 {
         const BgPoolKnot *low, *high;
-        double weight[BG_EXPERT_N], scale, share, f, u, s, before = -INFINITY, sum = 0;
+        double weight[BG_EXPERT_N], scale, share, f, u, s, before = -INFINITY;
         int j;
 
         interpolate(pool, count < 1, size_of(count), horizon_days, weight, &scale, &low, &high, &share);
         u = pooled(weight, opinion);
         s = opinion->s * exp(scale);
         j = node_of(u, &f);
-        point->days = horizon_days;
-        /* the mean below is that of the piecewise linear distribution through the quantiles, its tails half the last step long */
         for (int p = 0; p < BG_QUANTILE_N; p++) {
                 double c = (1 - share) * ((1 - f) * low->quantile[j][p] + f * low->quantile[j + 1][p]) +
                            share * ((1 - f) * high->quantile[j][p] + f * high->quantile[j + 1][p]);
-                double x = fmax(u + s * c, before);
 
-                before = x;
-                x = expm1(bound(x, 0, U_MAX));
+                before = levels[p] = fmax(u + s * c, before);
+        }
+}
+
+void bg_pool_quantiles(BgForecastPoint *point, const BgPool *pool, const BgPoolOpinion *opinion, double count, double horizon_days)
+{
+        double levels[BG_QUANTILE_N], sum = 0;
+
+        bg_pool_levels(levels, pool, opinion, count, horizon_days);
+        point->days = horizon_days;
+        for (int p = 0; p < BG_QUANTILE_N; p++) {
+                double x = expm1(bound(levels[p], 0, U_MAX));
                 /*
                  * Counts are integers: rounding to the nearest one lets an end of the central half take in an atom that the tracker,
                  * which holds P(increment <= x) at the level, keeps out, and 50 % becomes 66 %. Rounded inwards it is right. Below

@@ -72,6 +72,12 @@ double bg_pool_knot_days(size_t knot); /* 1/24 .. 1826.25 */
 void bg_pool_quantiles(BgForecastPoint *point, const BgPool *pool, const BgPoolOpinion *opinion, double count, double horizon_days);
 
 /**
+ * bg_pool_levels() - the same before it is rounded to counts: quantiles of u = ln(1 + increment), rising; below 0 is "no growth"
+ * A count of `count + k` is reached at a level where round(e^u - 1) >= k, that is u >= ln(k + 1/2).
+ */
+void bg_pool_levels(double levels[BG_QUANTILE_N], const BgPool *pool, const BgPoolOpinion *opinion, double count, double horizon_days);
+
+/**
  * bg_pool_learn() - an outcome of a forecast at a knot's horizon arrived
  * @opinion:   as fixed at the origin
  * @outcome:   N(T + h) >= count

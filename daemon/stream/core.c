@@ -261,6 +261,8 @@ int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now
         source->batch_at = now;
         core->batch_at = now;
         core->n.batches++;
+        if (core->stale) /* the source speaks again */
+                bg_core_set_stale(core, false);
         if (core->stale) /* not only when the clock is next looked at */
                 bg_core_set_stale(core, false);
         if (!core->store)

@@ -81,6 +81,11 @@ double bg_core_outcome(void *core, BgSeriesId id, BgSecond at);
 BgFit bg_state_fit(const BgSeriesState *state, double m);
 void bg_state_free(BgSeriesState *state);
 
+/** The last published forecast as a posterior: its mode and spreads, with the correlations of Laplace's covariance. */
+BgFit bg_issued_fit(const BgSeriesState *state, double m);
+/** The horizon of an issued forecast nearest to `days`; NULL when it has none. */
+const BgIssuedPoint *bg_issued_near(const BgIssued *issued, double days);
+
 /** Wire form of an issued forecast; its lists live in `arena`. 0 or -ENOMEM. */
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message);
 /** And back, of a stored one. NULL without memory or when it does not fit. */
@@ -101,10 +106,17 @@ BgSecond bg_incidents_next(const BgCore *core);
 bool bg_incidents_open(const BgSeries *series);
 /** An incident is open that was published: no burst, unless those are. */
 bool bg_incidents_told(const BgCore *core, const BgSeries *series);
-/** Open incidents (and lately closed ones) as messages. */
+/**
+ * The last incident of every series, the latest first: of all or of one model, by the request's relation, open, bursts, limit and
+ * offset; reply->total counts all that match.
+ */
 int bg_incidents_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply);
 /** Last transition of the open incident of a series; false when there is none. */
 bool bg_incidents_last(BgCore *core, BgSeriesId id, BgSeries *series, BgArena *arena, BgSurge *message);
+/** The last incident of a series, over or not. 0, 1 when there is none, or -ENOMEM. */
+int bg_incidents_of(BgCore *core, const BgSeries *series, BgArena *arena, BgSurge *message);
+/** The series whose last incident has that id, or BG_SERIES_NONE. */
+BgSeriesId bg_incidents_find(BgCore *core, BgStr id);
 int bg_incidents_pack(const BgSeries *series, BgBuffer *out);
 int bg_incidents_unpack(BgCore *core, BgSeriesId id, BgSeries *series, BgStr bytes);
 

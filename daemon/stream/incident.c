@@ -546,31 +546,77 @@ bool bg_incidents_last(BgCore *core, BgSeriesId id, BgSeries *series, BgArena *a
         return !incident_message(core, series, surge->incident, arena, message);
 }
 
+struct listed {
+        BgSecond at;
+        BgSeriesId id;
+};
+
+static int latest_first(const void *a, const void *b)
+{
+        const struct listed *x = a, *y = b;
+
+        return x->at != y->at ? (x->at < y->at ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
+}
+
+static bool wanted(const BgRequest *request, const BgSeries *series)
+{
+        const struct IncidentKept *kept;
+
+        if (!series->surge || !series->surge->incident || series->relation != request->relation)
+                return false;
+        kept = &series->surge->incident->kept;
+        return !(request->open && kept->over) && (request->bursts || kept->last.kind != BG_INCIDENT_BURST);
+}
+
 int bg_incidents_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply)
 {
-        size_t limit = request->limit ? (size_t)request->limit : 50, skip = (size_t)request->offset;
+        size_t limit = request->limit ? (size_t)request->limit : 50, skip = (size_t)request->offset, n = 0;
+        size_t n_series = bg_registry_n_series(core->registry);
+        BgModelId model = request->model.len ? bg_registry_find(core->registry, request->model) : BG_MODEL_NONE;
+        struct listed *all = malloc((n_series ? n_series : 1) * sizeof(*all));
         int r = 0;
 
-        reply->surges.items = bg_arena_alloc(arena, limit, sizeof(BgSurge));
-        if (!reply->surges.items)
+        if (!all)
                 return -ENOMEM;
-        for (BgSeriesId id = 0; id < bg_registry_n_series(core->registry) && !r; id++) {
-                BgSeries *series = bg_registry_series(core->registry, id);
-                const BgModel *model = bg_registry_model(core->registry, series->model);
+        for (BgSeriesId id = 0; id < n_series; id++) {
+                const BgSeries *series = bg_registry_series(core->registry, id);
 
-                if (!series->surge || !series->surge->incident || series->relation != request->relation)
-                        continue;
-                if (request->model.len && !bg_str_equal(request->model, (BgStr){ model->name, model->name_len }))
-                        continue;
-                reply->total++;
-                if (skip > 0) {
-                        skip--;
-                } else if (reply->surges.n < limit) {
-                        r = incident_message(core, series, series->surge->incident, arena, &reply->surges.items[reply->surges.n]);
-                        reply->surges.n += !r;
-                }
+                if (wanted(request, series) && (!request->model.len || series->model == model))
+                        all[n++] = (struct listed){ series->surge->incident->kept.last.at_s, id };
         }
+        qsort(all, n, sizeof(*all), latest_first);
+        reply->total = (int64_t)n;
+        skip = skip < n ? skip : n;
+        limit = limit < n - skip ? limit : n - skip;
+        reply->surges.items = bg_arena_alloc(arena, limit ? limit : 1, sizeof(BgSurge));
+        if (!reply->surges.items)
+                r = -ENOMEM;
+        for (size_t i = 0; i < limit && !r; i++) {
+                const BgSeries *series = bg_registry_series(core->registry, all[skip + i].id);
+
+                r = incident_message(core, series, series->surge->incident, arena, &reply->surges.items[i]);
+        }
+        reply->surges.n = r ? 0 : limit;
+        free(all);
         return r;
+}
+
+int bg_incidents_of(BgCore *core, const BgSeries *series, BgArena *arena, BgSurge *message)
+{
+        if (!series->surge || !series->surge->incident)
+                return 1;
+        return incident_message(core, series, series->surge->incident, arena, message);
+}
+
+BgSeriesId bg_incidents_find(BgCore *core, BgStr id)
+{
+        for (BgSeriesId i = 0; i < bg_registry_n_series(core->registry); i++) {
+                const BgSeries *series = bg_registry_series(core->registry, i);
+
+                if (series->surge && series->surge->incident && bg_str_equal(id, bg_str(series->surge->incident->kept.id)))
+                        return i;
+        }
+        return BG_SERIES_NONE;
 }
 
 int bg_incidents_pack(const BgSeries *series, BgBuffer *out)

@@ -2,6 +2,7 @@
 /* The way out: issued forecasts as messages, last values, and the queries about series. Reads the core, changes nothing. */
 #include "daemon/stream/ecosystem.h"
 #include "daemon/stream/refit.h"
+#include "daemon/stream/query.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,7 +15,7 @@ enum { LIST_LIMIT_DEFAULT = 50, DAY_S = 86400 };
 
 /* ---- issued forecasts as messages ------------------------------------------------------------------------------------------- */
 
-static BgStr model_name(const BgCore *core, const BgSeries *series)
+BgStr bg_query_name(const BgCore *core, const BgSeries *series)
 {
         const BgModel *model = bg_registry_model(core->registry, series->model);
 
@@ -24,6 +25,48 @@ static BgStr model_name(const BgCore *core, const BgSeries *series)
 static double known(float x)
 {
         return isnan(x) ? NAN : (double)x;
+}
+
+const BgIssuedPoint *bg_issued_near(const BgIssued *issued, double days)
+{
+        const BgIssuedPoint *best = NULL;
+
+        for (size_t i = 0; issued && i < issued->n_points; i++)
+                if (!best || fabs(issued->points[i].days - days) < fabs(best->days - days))
+                        best = &issued->points[i];
+        return best;
+}
+
+static int before_message(const BgIssuedBefore *from, BgArena *arena, BgBefore **top)
+{
+        BgBefore *to;
+
+        if (!from->as_of)
+                return 0;
+        to = bg_arena_alloc(arena, 1, sizeof(*to));
+        if (!to)
+                return -ENOMEM;
+        *to = (BgBefore){ .as_of = bg_second_to_us(from->as_of), .count = (int64_t)from->count, .lambda = from->lambda, .mu = from->mu,
+                          .sigma = from->sigma, .expected = known(from->expected), .days = known(from->days),
+                          .q50 = from->count + known(from->median) };
+        *top = to;
+        return 0;
+}
+
+/* Fifty outcomes tell a coverage to within .06: beyond .1 it is no chance. */
+enum { MISCALIBRATED_OUTCOMES_MIN = 50 };
+#define MISCALIBRATED_OFF .1
+/* An interval of a few integers holds more than its level, for it cannot be narrower than what is most likely: nobody's fault. */
+#define MISCALIBRATED_WIDTH_MIN 5
+
+static bool miscalibrated(const BgHorizon *h)
+{
+        const double off[3] = { h->c50 - .5, h->c80 - .8, h->c90 - .9 }, width[3] = { h->q75 - h->q25, h->q90 - h->q10, h->q95 - h->q05 };
+
+        for (int i = 0; i < 3 && h->n_outcomes >= MISCALIBRATED_OUTCOMES_MIN; i++)
+                if (off[i] < -MISCALIBRATED_OFF || (off[i] > MISCALIBRATED_OFF && width[i] >= MISCALIBRATED_WIDTH_MIN))
+                        return true;
+        return false;
 }
 
 /** What the intervals of this horizon and size were worth so far. */
@@ -38,6 +81,7 @@ static void add_receipt(const BgCore *core, BgHorizon *horizon, double count)
         horizon->c80 = receipt->inside[1] / receipt->n;
         horizon->c90 = receipt->inside[2] / receipt->n;
         horizon->n_outcomes = (int64_t)receipt->n;
+        horizon->miscalibrated = miscalibrated(horizon);
 }
 
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message)
@@ -53,7 +97,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         bg_proto_init(&bg_proto_why, why);
         message->epoch = core->epoch;
         message->seq = issued->seq;
-        message->model = model_name(core, series);
+        message->model = bg_query_name(core, series);
         message->relation = series->relation;
         message->rev = issued->rev;
         message->prev_rev = issued->prev_rev;
@@ -79,6 +123,8 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         why->regime = issued->since.regime;
         why->start = issued->start;
         why->shift = known(issued->shift);
+        if (before_message(&issued->before, arena, &why->before))
+                return -ENOMEM;
         message->why = why;
         for (size_t i = 0; i < issued->n_points; i++) {
                 const BgIssuedPoint *from = &issued->points[i];
@@ -125,6 +171,12 @@ BgIssued *bg_issued_from_message(const BgForecast *message)
                                            .refreshed = why->refreshed, .regime = why->regime };
                 issued->start = (uint8_t)why->start;
                 issued->shift = (float)why->shift;
+                if (why->before)
+                        issued->before = (BgIssuedBefore){
+                                .count = (double)why->before->count, .as_of = bg_second_from_us(why->before->as_of),
+                                .lambda = (float)why->before->lambda, .mu = (float)why->before->mu, .sigma = (float)why->before->sigma,
+                                .expected = (float)why->before->expected, .days = (float)why->before->days,
+                                .median = (float)(why->before->q50 - (double)why->before->count) };
         }
         for (size_t i = 0; i < n; i++) {
                 const BgHorizon *from = &message->horizons.items[i];
@@ -150,7 +202,7 @@ int bg_core_checkpoint(BgCore *core)
         for (i = 0; i < core->n_unsaved && !r; i++) {
                 BgSeries *series = bg_registry_series(core->registry, core->unsaved[i]);
                 BgSeriesState *state = series->state;
-                BgStoreSeries row = { .model = model_name(core, series), .relation = series->relation };
+                BgStoreSeries row = { .model = bg_query_name(core, series), .relation = series->relation };
                 BgForecast message;
 
                 state->unsaved = false;
@@ -275,7 +327,7 @@ static int step_series(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_m
         }
         for (; n_max > 0 && *cursorp < n_series && !r; n_max--, (*cursorp)++) {
                 BgSeries *series = bg_registry_series(core->registry, *cursorp);
-                BgStr name = model_name(core, series);
+                BgStr name = bg_query_name(core, series);
 
                 if (bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE)
                         r = last_of(core, *cursorp, forecasts && topic_matches("forecast", name, prefix),
@@ -335,8 +387,7 @@ size_t bg_core_count_last(BgCore *core, BgStr prefix, size_t max)
 
 /* ---- queries ----------------------------------------------------------------------------------------------------------------------- */
 
-static int refuse(BgReply *reply, BgArena *arena, BgError error, const char *format, ...) __attribute__((format(printf, 4, 5)));
-static int refuse(BgReply *reply, BgArena *arena, BgError error, const char *format, ...)
+int bg_query_refuse(BgReply *reply, BgArena *arena, BgError error, const char *format, ...)
 {
         char text[256];
         va_list args;
@@ -357,21 +408,11 @@ static BgSecond back(BgSecond from, BgSecond by)
         return from > by ? from - by : 0;
 }
 
-static const BgIssuedPoint *near_90_days(const BgIssued *issued)
-{
-        const BgIssuedPoint *best = NULL;
-
-        for (size_t i = 0; issued && i < issued->n_points; i++)
-                if (!best || fabsf(issued->points[i].days - 90) < fabsf(best->days - 90))
-                        best = &issued->points[i];
-        return best;
-}
-
 static int listing(const BgCore *core, const BgSeries *series, const BgRequest *request, BgArena *arena, BgListing *item)
 {
         const BgModel *model = bg_registry_model(core->registry, series->model);
         const BgIssued *issued = series->state ? series->state->issued : NULL;
-        const BgIssuedPoint *point = near_90_days(issued);
+        const BgIssuedPoint *point = bg_issued_near(issued, 90);
         BgSecond as_of = bg_core_as_of(core), first, last;
         int64_t now_count = bg_series_count(series, as_of);
 
@@ -444,7 +485,7 @@ static double rank_key(const BgCore *core, const BgSeries *series, const BgModel
                 return (double)(bg_series_count(series, as_of) - bg_series_count(series, back(as_of, 30 * DAY_S)));
         case BG_SORT_FORECAST: {
                 const BgIssued *issued = series->state ? series->state->issued : NULL;
-                const BgIssuedPoint *point = near_90_days(issued);
+                const BgIssuedPoint *point = bg_issued_near(issued, 90);
                 return point ? issued->count + (double)point->q[3] : 0;
         }
         case BG_SORT_RELEASED:
@@ -495,30 +536,29 @@ static int query_list(BgCore *core, const BgRequest *request, BgArena *arena, Bg
         return r;
 }
 
-/** The series a request names; BG_SERIES_NONE with the reply filled when there is none. */
-static BgSeriesId named(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply, int *rp)
+BgSeriesId bg_query_series(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply, int *rp)
 {
         BgModelId model;
         BgSeriesId id;
 
         *rp = 0;
         if (!request->model.len) {
-                *rp = refuse(reply, arena, BG_ERROR_MALFORMED, "model: missing; name it as org/name");
+                *rp = bg_query_refuse(reply, arena, BG_ERROR_MALFORMED, "model: missing; name it as org/name");
                 return BG_SERIES_NONE;
         }
         model = bg_registry_find(core->registry, request->model);
         if (model == BG_MODEL_NONE) {
-                *rp = refuse(reply, arena, BG_ERROR_NOT_FOUND, "no model is called %.*s", (int)request->model.len, request->model.data);
+                *rp = bg_query_refuse(reply, arena, BG_ERROR_NOT_FOUND, "no model is called %.*s", (int)request->model.len, request->model.data);
                 return BG_SERIES_NONE;
         }
         id = bg_registry_model(core->registry, model)->series[request->relation];
         if (id == BG_SERIES_NONE)
-                *rp = refuse(reply, arena, BG_ERROR_NOT_FOUND, "%.*s is known, but has no %s events or tallies", (int)request->model.len,
+                *rp = bg_query_refuse(reply, arena, BG_ERROR_NOT_FOUND, "%.*s is known, but has no %s events or tallies", (int)request->model.len,
                              request->model.data, bg_proto_relation_name(request->relation));
         return id;
 }
 
-static int add_forecast(BgCore *core, const BgSeries *series, BgArena *arena, BgReply *reply)
+int bg_query_add_forecast(BgCore *core, const BgSeries *series, BgArena *arena, BgReply *reply)
 {
         BgForecast *message;
 
@@ -535,7 +575,7 @@ static int add_forecast(BgCore *core, const BgSeries *series, BgArena *arena, Bg
 static int query_get(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply)
 {
         int r;
-        BgSeriesId id = named(core, request, arena, reply, &r);
+        BgSeriesId id = bg_query_series(core, request, arena, reply, &r);
 
         if (id == BG_SERIES_NONE)
                 return r;
@@ -544,13 +584,15 @@ static int query_get(BgCore *core, const BgRequest *request, BgArena *arena, BgR
                 return -ENOMEM;
         reply->series.n = 1;
         r = listing(core, bg_registry_series(core->registry, id), request, arena, reply->series.items);
-        return r ? r : add_forecast(core, bg_registry_series(core->registry, id), arena, reply);
+        if (!r)
+                r = bg_query_add_forecast(core, bg_registry_series(core->registry, id), arena, reply);
+        return r || !request->outlook ? r : bg_query_add_outlook(core, bg_registry_series(core->registry, id), arena, reply);
 }
 
 static int query_history(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply)
 {
         int r;
-        BgSeriesId id = named(core, request, arena, reply, &r);
+        BgSeriesId id = bg_query_series(core, request, arena, reply, &r);
         int64_t from, to, step = request->step_us ? request->step_us : DAY_US, before;
         const BgSeries *series;
         BgHistory *history;
@@ -564,9 +606,9 @@ static int query_history(BgCore *core, const BgRequest *request, BgArena *arena,
         from = request->from ? request->from : bg_second_to_us(release);
         to = request->to ? request->to : core->watermark;
         if (to <= from)
-                return refuse(reply, arena, BG_ERROR_RANGE, "from must be before to; nothing is known after the watermark");
+                return bg_query_refuse(reply, arena, BG_ERROR_RANGE, "from must be before to; nothing is known after the watermark");
         if ((to - from) / step >= 100000)
-                return refuse(reply, arena, BG_ERROR_RANGE, "more than 100000 bins; choose a larger step or a shorter time");
+                return bg_query_refuse(reply, arena, BG_ERROR_RANGE, "more than 100000 bins; choose a larger step or a shorter time");
         n = (size_t)((to - from + step - 1) / step);
         history = bg_arena_alloc(arena, 1, sizeof(*history));
         if (!history)
@@ -576,7 +618,7 @@ static int query_history(BgCore *core, const BgRequest *request, BgArena *arena,
         history->counts.items = bg_arena_alloc(arena, n, sizeof(int64_t));
         if (!history->edges.items || !history->counts.items)
                 return -ENOMEM;
-        history->model = model_name(core, series);
+        history->model = bg_query_name(core, series);
         history->relation = series->relation;
         history->edges.n = n + 1;
         history->counts.n = n;
@@ -597,7 +639,7 @@ static int query_history(BgCore *core, const BgRequest *request, BgArena *arena,
 static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply)
 {
         int r;
-        BgSeriesId id = named(core, request, arena, reply, &r);
+        BgSeriesId id = bg_query_series(core, request, arena, reply, &r);
         BgForecastPoint points[64];
         BgSeriesBins bins;
         BgPoolInput input;
@@ -611,16 +653,16 @@ static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena
         series = bg_registry_series(core->registry, id);
         issued = series->state ? series->state->issued : NULL;
         if (!issued)
-                return refuse(reply, arena, BG_ERROR_NOT_FOUND, "no forecast yet: the first refit is pending");
+                return bg_query_refuse(reply, arena, BG_ERROR_NOT_FOUND, "no forecast yet: the first refit is pending");
         for (size_t i = 0; i < request->horizons.n; i++) {
                 double days = request->horizons.items[i];
 
                 if (!(days >= BG_HORIZON_MIN_DAYS && days <= BG_HORIZON_MAX_DAYS))
-                        return refuse(reply, arena, BG_ERROR_RANGE, "horizons: each is 1/24 .. 1826.25 days");
+                        return bg_query_refuse(reply, arena, BG_ERROR_RANGE, "horizons: each is 1/24 .. 1826.25 days");
                 if (i && days <= request->horizons.items[i - 1])
-                        return refuse(reply, arena, BG_ERROR_RANGE, "horizons: must rise");
+                        return bg_query_refuse(reply, arena, BG_ERROR_RANGE, "horizons: must rise");
         }
-        r = add_forecast(core, series, arena, reply);
+        r = bg_query_add_forecast(core, series, arena, reply);
         if (r || request->horizons.n == 0)
                 return r;
         horizons = bg_arena_alloc(arena, request->horizons.n, sizeof(*horizons));
@@ -695,7 +737,7 @@ static int query_stats(BgCore *core, int64_t now, BgArena *arena, BgReply *reply
         stats->counters.n = n_counters;
         stats->gauges.n = n_gauges;
         reply->stats = stats;
-        return 0;
+        return bg_query_add_receipts(core, arena, stats);
 }
 
 int bg_core_query(BgCore *core, const BgRequest *request, int64_t now, BgArena *arena, BgReply *reply)
@@ -717,6 +759,10 @@ int bg_core_query(BgCore *core, const BgRequest *request, int64_t now, BgArena *
                 return bg_ecosystem_query_org(core, request, now, arena, reply);
         case BG_QUERY_ECOSYSTEM:
                 return bg_ecosystem_query(core, request, now, arena, reply);
+        case BG_QUERY_MILESTONE:
+                return bg_query_milestone(core, request, arena, reply);
+        case BG_QUERY_WHY:
+                return bg_query_why(core, request, arena, reply);
         case BG_QUERY_STATS:
                 return query_stats(core, now, arena, reply);
         default:

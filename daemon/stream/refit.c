@@ -101,17 +101,21 @@ BgFit bg_state_fit(const BgSeriesState *state, double m)
         return fit;
 }
 
-/**
- * Monthly tallies have calendar edges, 28 to 31 days apart. Least squares reproduces a published estimator whose clock counts
- * months: edge j is at j twelfths of a year. Only when every edge is a month from the one before.
- */
-static void snap_months(BgSeriesBins *bins)
+BgFit bg_issued_fit(const BgSeriesState *state, double m)
 {
-        for (size_t j = 0; j <= bins->n; j++)
-                if (fabs(bins->edges_days[j] - (double)j * BG_POOL_BIN_DAYS) > 4 || (j && bins->edges_days[j] - bins->edges_days[j - 1] < 27))
-                        return;
-        for (size_t j = 0; j <= bins->n; j++)
-                bins->edges_days[j] = (double)j * BG_POOL_BIN_DAYS;
+        const BgIssued *issued = state->issued;
+        const double sd[BG_THETA_N] = { issued->lambda_sd, issued->mu_sd, issued->sigma_sd };
+        BgFit fit = bg_state_fit(state, m);
+        double scale[BG_THETA_N];
+
+        if (fit.status == BG_FIT_NONE)
+                return fit;
+        for (int i = 0, k = 0; i < BG_THETA_N; k += ++i + 1)
+                scale[i] = fit.laplace[k] > 0 && sd[i] > 0 ? sd[i] / sqrt(fit.laplace[k]) : 1;
+        for (int i = 0, k = 0; i < BG_THETA_N; i++)
+                for (int j = 0; j <= i; j++, k++)
+                        fit.spread[k] = fit.laplace[k] * scale[i] * scale[j];
+        return fit;
 }
 
 int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_of, bool origin)
@@ -129,8 +133,8 @@ int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_o
         r = job_reserve(job, bins.n + 1);
         if (r)
                 return r;
-        if (job->spec.estimator == BG_ESTIMATOR_LEAST_SQUARES && series->n_times == 0)
-                snap_months(&bins);
+        if (job->spec.estimator == BG_ESTIMATOR_LEAST_SQUARES && series->n_times == 0 && bins.n) /* the paper's clock counts months */
+                bg_counts_snap_months(bins.edges_days, bins.n);
         item = &job->items[job->n++];
         *item = (BgRefitItem){ .id = id, .release = model->release, .as_of = as_of, .edges = job->n_edges, .n_bins = bins.n,
                                .origin = origin };
@@ -389,6 +393,30 @@ static float shift_of(const BgIssued *before, const BgRefitItem *item, size_t n_
         return (float)log((item->points[i].q[3] + 1) / (before->count + (double)before->points[i].q[3] + 1));
 }
 
+/** What the revision before said: its curve, its forecast, and what it expected by now. */
+static BgIssuedBefore before_of(const BgIssued *before, const BgRefitItem *item)
+{
+        const BgIssuedPoint *point = before ? bg_issued_near(before, 90) : NULL;
+        BgIssuedBefore kept = { .expected = NAN, .days = NAN, .median = NAN };
+
+        if (!before)
+                return kept;
+        kept.count = before->count;
+        kept.as_of = before->as_of;
+        kept.lambda = before->lambda;
+        kept.mu = before->mu;
+        kept.sigma = before->sigma;
+        if (item->as_of > before->as_of && before->as_of >= before->release && item->previous.status != BG_FIT_NONE)
+                kept.expected = (float)bg_forecast_increment(&item->previous, before->count,
+                                                             (double)(before->as_of - before->release) / 86400,
+                                                             (double)(item->as_of - before->release) / 86400);
+        if (point) {
+                kept.days = point->days;
+                kept.median = point->q[3];
+        }
+        return kept;
+}
+
 static BgIssued *issue(BgCore *core, BgSeries *series, const BgRefitJob *job, const BgRefitItem *item, const BgFit *fit,
                        BgStart start, int64_t now)
 {
@@ -409,6 +437,7 @@ static BgIssued *issue(BgCore *core, BgSeries *series, const BgRefitJob *job, co
                 .as_of = item->as_of,
                 .release = item->release,
                 .since = item->since,
+                .before = before_of(before, item),
                 .shift = shift_of(before, item, n),
                 .rate = (float)item->rate,
                 .ultimate = (float)item->ultimate,

@@ -124,6 +124,25 @@ static bool has_origins(const Replay *replay)
         return replay->spec->out_dir && (replay->spec->every_us || replay->spec->every_months);
 }
 
+/** The k-th multiple of the age of a model. */
+static BgSecond origin_at(const BgReplaySpec *spec, BgSecond release, uint32_t k)
+{
+        int64_t at = bg_second_to_us(release);
+
+        return bg_second_from_us(spec->every_months ? bg_replay_add_months(at, (int)k * spec->every_months)
+                                                    : at + (int64_t)k * spec->every_us);
+}
+
+/** The last multiple up to `now`; false when the model is younger than one. */
+static bool last_origin(const BgReplaySpec *spec, BgSecond release, BgSecond now, BgSecond *atp)
+{
+        uint32_t k = 0;
+
+        while (origin_at(spec, release, k + 1) <= now)
+                *atp = origin_at(spec, release, ++k);
+        return k > 0;
+}
+
 /** The first multiple of the model's age after `after`, counting on from k. */
 static struct origin next_origin(const Replay *replay, BgSeriesId id, BgSecond after, uint32_t k)
 {
@@ -131,16 +150,9 @@ static struct origin next_origin(const Replay *replay, BgSeriesId id, BgSecond a
         BgSecond release = bg_registry_model(replay->core->registry, series->model)->release;
         struct origin origin = { .id = id, .k = k };
 
-        do {
-                int64_t at = bg_second_to_us(release);
-
-                origin.k++;
-                if (replay->spec->every_months)
-                        at = bg_replay_add_months(at, (int)origin.k * replay->spec->every_months);
-                else
-                        at += (int64_t)origin.k * replay->spec->every_us;
-                origin.at = bg_second_from_us(at);
-        } while (origin.at <= after);
+        do
+                origin.at = origin_at(replay->spec, release, ++origin.k);
+        while (origin.at <= after);
         return origin;
 }
 
@@ -467,18 +479,22 @@ static int answer_silent(Replay *replay)
                 const BgModel *model = bg_registry_model(core->registry, id);
                 BgPoolInput input = { 0 };
                 BgForecast message;
+                BgSecond as_of;
                 bool any = model->merged_into != BG_MODEL_NONE || !model->release || model->release >= replay->now;
 
                 for (int k = 0; k < BG_RELATION_N; k++)
                         any |= model->series[k] != BG_SERIES_NONE;
                 if (any)
                         continue;
-                input.age_days = (double)(replay->now - model->release) / DAY_S;
+                as_of = replay->now;
+                if (has_origins(replay) && !last_origin(replay->spec, model->release, replay->now, &as_of))
+                        continue;
+                input.age_days = (double)(as_of - model->release) / DAY_S;
                 bg_refit_forecast(points, core->spec.forecaster, &core->learner.pool, &fit, &input, core->spec.horizons,
                                   core->spec.n_horizons);
                 bg_proto_init(&bg_proto_forecast, &message);
                 message.model = (BgStr){ model->name, model->name_len };
-                message.as_of = bg_second_to_us(replay->now);
+                message.as_of = bg_second_to_us(as_of);
                 message.status = BG_STATUS_NO_DATA;
                 message.horizons.items = horizons;
                 message.horizons.n = core->spec.n_horizons;
@@ -488,6 +504,33 @@ static int answer_silent(Replay *replay)
                 replay->n_lines += (int64_t)message.horizons.n;
         }
         return 0;
+}
+
+/** What the published intervals were worth, as the daemon tells it: by knot of the horizon and size at the origin. */
+static void print_receipts(const BgLearner *learner, FILE *out)
+{
+        const char *next = "";
+
+        fprintf(out, "{");
+        for (int k = 0; k < BG_POOL_KNOT_N; k++) {
+                const char *inner = "";
+
+                for (int s = 0; s < BG_LEARN_STRATUM_N; s++) {
+                        const BgReceipt *receipt = &learner->receipts[k][s];
+
+                        if (receipt->n < 1)
+                                continue;
+                        if (!*inner)
+                                fprintf(out, "%s\n    \"%.10g\": {", next, bg_pool_knot_days((size_t)k));
+                        fprintf(out, "%s\n      \"%s\": {\"n\": %.0f, \"lwis\": %.6f, \"c50\": %.4f, \"c80\": %.4f, \"c90\": %.4f}", inner,
+                                bg_learn_stratum_name(s), receipt->n, receipt->wis / receipt->n, receipt->inside[0] / receipt->n,
+                                receipt->inside[1] / receipt->n, receipt->inside[2] / receipt->n);
+                        next = inner = ",";
+                }
+                if (*inner)
+                        fprintf(out, "}");
+        }
+        fprintf(out, "}");
 }
 
 static int write_report(Replay *replay)
@@ -520,6 +563,8 @@ static int write_report(Replay *replay)
                 bg_score_print(replay->score, out);
         else
                 fprintf(out, "{}");
+        fprintf(out, ",\n  \"receipts\": ");
+        print_receipts(&replay->core->learner, out);
         fprintf(out, "\n}\n");
         return fclose(out) ? -errno : 0;
 }

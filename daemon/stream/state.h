@@ -31,6 +31,16 @@ typedef struct BgIssuedPoint {
         float q[BG_QUANTILE_N];
 } BgIssuedPoint;
 
+/** Of the revision before: what a reader wants to compare with. */
+typedef struct BgIssuedBefore {
+        double count;
+        BgSecond as_of; /* 0 = there is none */
+        float lambda, mu, sigma;
+        float expected; /* children that its curve expected in (its as_of, this as_of]; NaN = no time passed */
+        float days;     /* horizon nearest to 90 days */
+        float median;   /* there, increment over its count */
+} BgIssuedBefore;
+
 /** The last published revision of a series. */
 typedef struct BgIssued {
         int64_t seq;
@@ -41,6 +51,7 @@ typedef struct BgIssued {
         BgSecond as_of;
         BgSecond release;
         BgSince since;
+        BgIssuedBefore before;
         float shift;   /* NaN = no revision to compare with */
         float rate;
         float ultimate;

@@ -105,7 +105,7 @@ def test_parameters_are_recovered_as_often_as_their_intervals_promise(programs, 
     mean, covariance, m, age = [1.0, 2.0 + np.log(30.4375), 0.5], np.diag([1.0, 1.0, 0.5]), 3, 900
     models = draw_models(rng, 2000, mean, covariance, m, age)
     files = write_history(tmp_path / "history", models, age)
-    replay(programs, files, tmp_path / "out", "--every", f"{age}d", "--horizons", "90d", "--m", m, "--dispersion", "1,0")
+    replay(programs, files, tmp_path / "out", "--every", f"{age}d", "--horizons", "90d", "--m", m, "--dispersion", 1, "--forecaster", "process")
     last = last_of_each(json_lines(tmp_path / "out" / "forecasts.jsonl"))
     inside, n = np.zeros(3), 0
     for number, (theta, ages) in enumerate(models):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The doors when things go wrong: a disk that fails, endpoints in use, gaps, too much asked for, words to the service manager."""
+import os
 import re
 import resource
 import signal
@@ -179,7 +180,7 @@ def test_the_service_manager_is_told(new_daemon):
         manager.bind(path)
         with open(daemon.log_path, "ab") as log:
             daemon.process = subprocess.Popen(daemon.command(), stdout=log, stderr=log,
-                                              env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000", "PATH": "/usr/bin:/bin"})
+                                              env={**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"})
 
         def next_but(*known):
             while True:
