@@ -39,10 +39,27 @@ static bool is_drawn(const BgFigureModel *model, const BgFigureSpec *spec)
         return model->count >= spec->least && model->n_months >= 2;
 }
 
+/** Many lines make a haze, not a thicket; the larger a model, the more it stands out of it. */
+static double opacity(const BgFigureModel *model, double least, double most, size_t n)
+{
+        double base = fmin(fmax(25 / (double)(n + 1), .08), .4), share = most > least ? log(model->count / least) / log(most / least) : 1;
+
+        return base + (.8 - base) * fmin(fmax(share * 1.6, 0), 1);
+}
+
+static size_t n_drawn(const BgFigureData *data, const BgFigureSpec *spec)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < data->n; i++)
+                n += is_drawn(&data->models[i], spec);
+        return n;
+}
+
 static int draw_lines(const BgPanel *panel, const BgFigureData *data, const BgFigureSpec *spec, bool cumulative,
                       BgColor (*color_of)(const BgFigureModel *model, const void *arg), const void *arg)
 {
-        size_t n_max = 2;
+        size_t n_max = 2, n_lines = n_drawn(data, spec);
         double *x, *y;
 
         for (size_t i = 0; i < data->n; i++)
@@ -60,8 +77,7 @@ static int draw_lines(const BgPanel *panel, const BgFigureData *data, const BgFi
                         x[n] = (double)k;
                         y[n++] = value_at(model, k, cumulative);
                 }
-                /* the many small ones make a haze, not a thicket: of ten children at .08, of a thousand and more at .75 */
-                stroke.color = bg_color_fade(color_of(model, arg), i < LABELS_MAX ? 1 : fmin(fmax(.08 + .335 * log10(model->count / 10), .08), .75));
+                stroke.color = bg_color_fade(color_of(model, arg), i < LABELS_MAX ? 1 : opacity(model, spec->least, data->models[0].count, n_lines));
                 bg_panel_line(panel, x, y, n, &stroke);
                 if (n == 1 || i < LABELS_MAX)
                         bg_panel_points(panel, x + n - 1, y + n - 1, 1, i < LABELS_MAX ? 2.2 : 1, stroke.color);
@@ -140,15 +156,6 @@ static BgPanel panel_of(BgCanvas *canvas, const BgFigureData *data, const BgFigu
         panel.sy = bg_scale_fit(BG_SCALE_LOG1P, 0, most);
         panel.x_label = "months after release";
         return panel;
-}
-
-static size_t n_drawn(const BgFigureData *data, const BgFigureSpec *spec)
-{
-        size_t n = 0;
-
-        for (size_t i = 0; i < data->n; i++)
-                n += is_drawn(&data->models[i], spec);
-        return n;
 }
 
 /* ---- figure 1 ------------------------------------------------------------------------------------------------------------- */
