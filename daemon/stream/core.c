@@ -439,7 +439,7 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
 
 /* ---- clock --------------------------------------------------------------------------------------------------------------------- */
 
-double bg_core_outcome(void *data, BgSeriesId id, BgSecond at)
+double bg_core_outcome(void *data, BgSeriesId id, BgSecond origin, BgSecond at)
 {
         BgCore *core = data;
         const BgSeries *series = bg_registry_series(core->registry, id);
@@ -457,16 +457,27 @@ double bg_core_outcome(void *data, BgSeriesId id, BgSecond at)
         }
         if (low < series->n_tallies && series->tallies[low].from < at) {
                 const BgTally *tally = &series->tallies[low];
-                BgSecond slack = (tally->to - tally->from) / 8;
+                BgSecond length = tally->to - tally->from;
+                double before, after;
 
-                if (tally->to - at <= slack)
+                /* an hour after the edge where it was issued, the edge's count is no outcome */
+                if (at - origin < length / 2)
+                        return -1;
+                if (tally->to - at <= length / 8)
                         return (double)bg_series_count(series, tally->to);
-                return at - tally->from <= slack ? (double)bg_series_count(series, tally->from) : -1;
+                if (at - tally->from <= length / 8)
+                        return (double)bg_series_count(series, tally->from);
+                if (length > (at - origin) / 8)
+                        return -1;
+                /* days within a month: a forecast of a month is judged, whatever the hour at which it is due */
+                before = (double)bg_series_count(series, tally->from);
+                after = (double)bg_series_count(series, tally->to);
+                return round(before + (after - before) * (at - tally->from) / length);
         }
         if (low > 0 && low == series->n_tallies && !series->n_times) { /* after the last tally, of which nothing is known */
                 const BgTally *tally = &series->tallies[low - 1];
 
-                if (at - tally->to > (tally->to - tally->from) / 8)
+                if (at - tally->to > (tally->to - tally->from) / 8 || at - origin < (tally->to - tally->from) / 2)
                         return -1;
         }
         return (double)bg_series_count(series, at);

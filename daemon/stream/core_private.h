@@ -72,10 +72,11 @@ int bg_core_mark_dirty(BgCore *core, BgSeriesId id, BgSeries *series);
 int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state);
 
 /**
- * Count of a series at a time for scoring a forecast: exact for single events; a tally is known only near its ends (an eighth of
- * its length). Negative: not known.
+ * Count of a series at a time for scoring a forecast issued at `origin`: exact for single events; a tally is known near its ends
+ * (an eighth of its length), and in proportion when it is short beside the horizon (an eighth of that). Of a forecast over less
+ * than half of its length it tells nothing at all. Negative: not known.
  */
-double bg_core_outcome(void *core, BgSeriesId id, BgSecond at);
+double bg_core_outcome(void *core, BgSeriesId id, BgSecond origin, BgSecond at);
 
 /** The last fit of a series in the model room's form; status NONE when there was none. */
 BgFit bg_state_fit(const BgSeriesState *state, double m);

@@ -143,7 +143,7 @@ static void collect_ages(BgCore *core, const BgModel *model, BgSeriesId id, BgSe
                 aged[k] = NAN;
                 if (!model->release || model->release_basis == BG_RELEASE_GUESSED || at > as_of)
                         continue;
-                count = id == BG_SERIES_NONE ? 0 : bg_core_outcome(core, id, at);
+                count = id == BG_SERIES_NONE ? 0 : bg_core_outcome(core, id, model->release, at);
                 if (count >= 0)
                         aged[k] = count;
         }

@@ -57,12 +57,13 @@ typedef struct BgLearner {
 void bg_learner_init(BgLearner *learner);
 void bg_learner_deinit(BgLearner *learner);
 
-/** Remember a training origin at every knot. `opinions` and `points` are those of the knots' horizons. 0 or -ENOMEM. */
-int bg_learner_origin(BgLearner *learner, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
+#define BG_LEARN_ALL_KNOTS ((1u << BG_POOL_KNOT_N) - 1)
+/** Remember a training origin at some knots (bits). `opinions` and `points` are those of the knots' horizons. 0 or -ENOMEM. */
+int bg_learner_origin(BgLearner *learner, unsigned knots, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
                       const BgForecastPoint *points);
 
-/** Count of a series at a time, or a negative number: not known (any more). */
-typedef double BgLearnOutcome(void *data, BgSeriesId series, BgSecond at);
+/** Count of a series at a time, as the outcome of a forecast issued at `origin`, or a negative number: not known (any more). */
+typedef double BgLearnOutcome(void *data, BgSeriesId series, BgSecond origin, BgSecond at);
 
 /** If `now` has passed midnight: learn from what fell due, and start the next step. Cost: outcomes due. Returns true at a new step. */
 bool bg_learner_step(BgLearner *learner, BgSecond now, BgLearnOutcome *outcome, void *data);

@@ -134,7 +134,7 @@ static int cell_add(struct cell *cell, const struct pending *pending, double day
         return 0;
 }
 
-int bg_score_settle(BgScore *score, BgSecond now, double (*outcome)(void *data, BgSeriesId series, BgSecond at), void *data)
+int bg_score_settle(BgScore *score, BgSecond now, BgLearnOutcome *outcome, void *data)
 {
         for (size_t i = 0; i < score->n; i++) {
                 struct horizon *horizon = &score->horizons[i];
@@ -148,7 +148,7 @@ int bg_score_settle(BgScore *score, BgSecond now, double (*outcome)(void *data, 
 
                         if (due > now)
                                 break;
-                        y = outcome(data, pending->series, (BgSecond)due);
+                        y = outcome(data, pending->series, pending->origin, (BgSecond)due);
                         r = y >= 0 ? cell_add(&horizon->cells[stratum], pending, horizon->days, y) : 0;
                         if (r)
                                 return r;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "daemon/model/forecast.h"
-#include "daemon/stream/registry.h"
+#include "daemon/stream/learn.h"
 
 /*
  * Scores of forecasts whose outcome fell due: coverage of the central 50, 80 and 90 % intervals, the weighted interval score of
@@ -22,7 +22,7 @@ void bg_score_free(BgScore *score);
 /** Remember a forecast until its outcome. Origins must not fall. `last_month`: children of the last 30.4375 days. 0 or -ENOMEM. */
 int bg_score_add(BgScore *score, BgSeriesId series, BgSecond origin, double count, double last_month, const BgForecastPoint *points);
 /** Score everything due at or before `now`. `outcome` returns the count at a time, or a negative number when it is not known. */
-int bg_score_settle(BgScore *score, BgSecond now, double (*outcome)(void *data, BgSeriesId series, BgSecond at), void *data);
+int bg_score_settle(BgScore *score, BgSecond now, BgLearnOutcome *outcome, void *data);
 /** The JSON object {"30": {"1-9": {..}, ..}, ..}, deterministic. */
 void bg_score_print(BgScore *score, FILE *out);
 
