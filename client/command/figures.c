@@ -153,8 +153,9 @@ static int draw_all(const Figures *figures, const BgFigureData *data)
                 .counted = counted[figures->relation],
         };
 
-        for (size_t i = 0; i < sizeof(drawers) / sizeof(drawers[0]); i++)
-                for (int png = 0; png <= figures->png; png++) {
+        /* cairo numbers what it writes through a whole run: the SVGs first, so that they are the same with and without PNGs */
+        for (int png = 0; png <= figures->png; png++)
+                for (size_t i = 0; i < sizeof(drawers) / sizeof(drawers[0]); i++) {
                         char path[PATH_MAX];
                         int r;
 
@@ -178,7 +179,14 @@ static int draw_all(const Figures *figures, const BgFigureData *data)
 static int run(Figures *figures, char **files, int n_files)
 {
         BgFigureData data = { 0 };
-        int r = bg_figure_data_load(&data, (const char *const *)files, (size_t)n_files, figures->relation, complain, figures);
+        int r;
+
+        for (int i = 0; i < n_files; i++)
+                if (access(files[i], R_OK)) {
+                        bg_error(figures->context, "%s: %s", files[i], strerror(errno));
+                        return EX_NOINPUT;
+                }
+        r = bg_figure_data_load(&data, (const char *const *)files, (size_t)n_files, figures->relation, complain, figures);
 
         if (r) {
                 if (r < 0)

@@ -241,8 +241,10 @@ BgScale bg_scale_fit(BgScaleKind kind, double lo, double hi)
                 break;
         case BG_SCALE_LINEAR:
                 if (hi - lo < 1e-12 * fmax(fabs(hi), 1)) {
-                        lo -= .5;
-                        hi += .5;
+                        double room = fmax(.5, fabs(hi) * .1);
+
+                        lo -= room;
+                        hi += room;
                 }
                 step = nice_step(hi - lo, 5);
                 scale.lo = floor(lo / step + 1e-9) * step;
