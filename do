@@ -174,7 +174,7 @@ cmd_build() {
 cmd_demo() {
         install build
         build
-        exec "$PYTHON" demo/demo.py --build build --from "$invoked_from" "$@"
+        exec "$PYTHON" client/demo/demo.py --build build --from "$invoked_from" "$@"
 }
 
 # What the threads share is small (the store's writer, the refit workers): these unit tests run under the thread sanitizer.
@@ -253,7 +253,7 @@ cmd_test() {
 executables() { ninja -C "$1" -t targets all | sed -n 's/^\([^:]*\): c_LINKER.*/\1/p' | grep -E "$2" | sort || true; }
 
 cmd_bench() {
-        install build
+        install build test
         build
         local -a found
         local name
@@ -268,6 +268,13 @@ cmd_bench() {
                 step "$name"
                 "build/$exe"
         done
+        for name in load-models load-events latency; do
+                if (( $# )) && [[ " $* " != *" $name "* ]]; then
+                        continue
+                fi
+                step "$name"
+                "$PYTHON" tests/bench/daemon.py build "$name"
+        done
         grep -m1 'model name' /proc/cpuinfo 2>/dev/null | sed 's/.*: /\nMeasured on: /' || true
 }
 
@@ -277,8 +284,8 @@ cmd_fuzz() {
         local -a found
         mapfile -t found < <(executables build-fuzz '(^|/)fuzz_[^/]*$')
         (( ${#found[@]} )) || die "there is no fuzzer"
-        ninja -C build-fuzz "${found[@]}" >/dev/null
-        exec "$PYTHON" tests/fuzz/run.py --build build-fuzz --corpus tests/fuzz/corpus --seconds "${1:-60}"
+        ninja -C build-fuzz "${found[@]}" proto/wire.dict >/dev/null
+        exec "$PYTHON" tests/fuzz/run.py --build build-fuzz --corpus tests/fuzz/corpus --vectors proto/vectors --seconds "${1:-60}"
 }
 
 c_files() { git ls-files -co --exclude-standard '*.c' '*.h'; }

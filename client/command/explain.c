@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/command/print.h"
 #include "client/command/text.h"
@@ -33,7 +34,8 @@ static const char *children_of(int relation, double n)
         }
 }
 
-/* ---- a revision --------------------------------------------------------------------------------------------------------------- */
+/* ---- a revision ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void tell_median(FILE *out, const BgForecast *forecast, const BgBefore *before)
 {
@@ -53,8 +55,8 @@ static void tell_median(FILE *out, const BgForecast *forecast, const BgBefore *b
         if (fabs(change) < NOTABLE)
                 fprintf(out, " The median %g days ahead stayed where it was, at %s.", now->days, b);
         else
-                fprintf(out, " The median %g days ahead went %s from %s to %s (%+.1f %%).", now->days, change > 0 ? "up" : "down", a, b,
-                        100 * change);
+                fprintf(out, " The median %g days ahead went %s from %s to %s (%+.1f %%).", now->days, change > 0 ? "up" : "down",
+                        a, b, 100 * change);
 }
 
 /** What came, and whether that was to be expected: by the spread that the process itself has. */
@@ -72,9 +74,11 @@ static void tell_counts(FILE *out, const BgForecast *forecast, const BgWhy *why,
                 double surprise = (came - before->expected) / sqrt(before->expected * fmax(p ? p->dispersion : 1, 1) + 1);
 
                 fprintf(out, " in %s, where its curve expected %.*f: %s.",
-                        bg_text_duration(b, (double)(forecast->as_of - before->as_of) / 1e6), before->expected < 10 ? 1 : 0, before->expected,
-                        surprise > SURPRISE ? "more than chance explains" : surprise < -SURPRISE ? "fewer than chance explains"
-                                                                                                  : "within what chance does");
+                        bg_text_duration(b, (double)(forecast->as_of - before->as_of) / 1e6), before->expected < 10 ? 1 : 0,
+                        before->expected,
+                        surprise > SURPRISE    ? "more than chance explains"
+                        : surprise < -SURPRISE ? "fewer than chance explains"
+                                               : "within what chance does");
         } else {
                 fputc('.', out);
         }
@@ -90,12 +94,16 @@ static void tell_counts(FILE *out, const BgForecast *forecast, const BgWhy *why,
 
 static void tell_change(FILE *out, const char *name, double before, double now, int digits)
 {
+        char a[BG_TEXT_MAX], b[BG_TEXT_MAX];
+
         if (!isfinite(before) || !isfinite(now) || before <= 0)
                 return;
-        if (fabs(now / before - 1) < NOTABLE)
-                fprintf(out, " its %s stayed at %.*f", name, digits, now);
+        snprintf(a, sizeof(a), "%.*f", digits, before);
+        snprintf(b, sizeof(b), "%.*f", digits, now);
+        if (fabs(now / before - 1) < NOTABLE || !strcmp(a, b))
+                fprintf(out, " its %s stayed at %s", name, b);
         else
-                fprintf(out, " its %s went from %.*f to %.*f (%+.0f %%)", name, digits, before, digits, now, 100 * (now / before - 1));
+                fprintf(out, " its %s went from %s to %s (%+.0f %%)", name, a, b, 100 * (now / before - 1));
 }
 
 static void tell_curve(FILE *out, const BgForecast *forecast, const BgWhy *why, const BgBefore *before)
@@ -104,8 +112,10 @@ static void tell_curve(FILE *out, const BgForecast *forecast, const BgWhy *why, 
 
         if (!p || !before)
                 return;
-        fprintf(out, " The growth curve was fitted anew%s:", why->start == BG_START_WARM ? ", starting from the one before"
-                                                             : why->start == BG_START_COLD ? ", from scratch" : "");
+        fprintf(out, " The growth curve was fitted anew%s:",
+                why->start == BG_START_WARM   ? ", starting from the one before"
+                : why->start == BG_START_COLD ? ", from scratch"
+                                              : "");
         tell_change(out, "fitness lambda", before->lambda, p->lambda, 2);
         fputc(',', out);
         tell_change(out, "impact time, in days,", exp(fmin(before->mu, 20)), exp(fmin(p->mu, 20)), 0);
@@ -124,7 +134,8 @@ static void tell_status(FILE *out, const BgForecast *forecast)
                 fprintf(out, " The data say less than what is known of all models together: the curve may still move far.");
                 break;
         case BG_STATUS_SURGING:
-                fprintf(out, " An incident is open: more comes than the forecast allowed, and it may be out of date within hours.");
+                fprintf(out,
+                        " An incident is open: more comes than the forecast allowed, and it may be out of date within hours.");
                 break;
         case BG_STATUS_STALE_INPUT:
                 fprintf(out, " The sources are silent: what came since is not known.");
@@ -141,8 +152,8 @@ static void tell_receipts(FILE *out, const BgForecast *forecast)
 
         if (!h || !isfinite(h->c80) || h->n_outcomes <= 0)
                 return;
-        fprintf(out, " For models of this size 80 %% intervals at about %g days held %.0f %% of %s times%s.", h->days, 100 * h->c80,
-                bg_text_count(n, (double)h->n_outcomes), h->miscalibrated ? ", which is badly calibrated" : "");
+        fprintf(out, " For models of this size 80 %% intervals at about %g days held %.0f %% of %s times%s.", h->days,
+                100 * h->c80, bg_text_count(n, (double)h->n_outcomes), h->miscalibrated ? ", which is badly calibrated" : "");
 }
 
 static void write_forecast(FILE *out, const BgForecast *forecast)
@@ -151,8 +162,8 @@ static void write_forecast(FILE *out, const BgForecast *forecast)
         const BgBefore *before = why ? why->before : NULL;
         char when[BG_TEXT_MAX];
 
-        fprintf(out, "Revision %lld of %.*s was made of what was known on %s UTC.", (long long)forecast->rev, (int)forecast->model.len,
-                forecast->model.data, bg_text_minute(when, forecast->as_of));
+        fprintf(out, "Revision %lld of %.*s was made of what was known on %s UTC.", (long long)forecast->rev,
+                (int)forecast->model.len, forecast->model.data, bg_text_minute(when, forecast->as_of));
         tell_median(out, forecast, before);
         if (!why || (!before && !forecast->prev_rev)) {
                 fprintf(out, " It is the first one: there is none to compare with.");
@@ -172,7 +183,8 @@ static void write_forecast(FILE *out, const BgForecast *forecast)
         tell_receipts(out, forecast);
 }
 
-/* ---- an incident -------------------------------------------------------------------------------------------------------------- */
+/* ---- an incident --------------------------------------------------------------------------------------------------------------
+ */
 
 static void tell_end(FILE *out, const BgSurge *surge)
 {
@@ -195,32 +207,34 @@ static void tell_end(FILE *out, const BgSurge *surge)
 
 static void write_surge(FILE *out, const BgSurge *surge)
 {
-        bool burst = surge->kind == BG_SURGE_KIND_BURST, over = surge->state == BG_SURGE_CLOSED || surge->state == BG_SURGE_REGIME;
+        bool burst = surge->kind == BG_SURGE_KIND_BURST,
+             over = surge->state == BG_SURGE_CLOSED || surge->state == BG_SURGE_REGIME;
         char a[BG_TEXT_MAX], b[BG_TEXT_MAX];
 
-        fprintf(out, "Incident %.*s %s a %s of %.*s.", (int)surge->id.len, surge->id.data, over ? "was" : "is", bg_proto_surge_kind_name(surge->kind),
-                (int)surge->model.len, surge->model.data);
-        fprintf(out, " Since about %s UTC %s %s came, where %.*f were expected: %.1f times as many.", bg_text_minute(a, surge->onset),
-                bg_text_count(b, (double)surge->observed), burst ? "children" : "uploaders' sessions", surge->expected < 10 ? 1 : 0,
-                surge->expected, surge->magnitude);
-        fprintf(out, " The evidence is %.1f nats", surge->evidence);
+        fprintf(out, "Incident %.*s %s a %s of %.*s.", (int)surge->id.len, surge->id.data, over ? "was" : "is",
+                bg_proto_surge_kind_name(surge->kind), (int)surge->model.len, surge->model.data);
+        fprintf(out, " Since about %s UTC %s %s came, where %.*f were expected: %.1f times as many.",
+                bg_text_minute(a, surge->onset), bg_text_count(b, (double)surge->observed),
+                burst ? "children" : "uploaders' sessions", surge->expected < 10 ? 1 : 0, surge->expected, surge->magnitude);
+        fprintf(out, over ? " In the end the evidence was %.1f nats" : " The evidence is %.1f nats", surge->evidence);
         if (isfinite(surge->threshold))
-                fprintf(out, "; %.3g open an incident", surge->threshold);
+                fprintf(out, "; it takes %.3g to open an incident", surge->threshold);
         fputc('.', out);
         if (surge->authors > 0) {
-                fprintf(out, " Behind %s events are %s different %s", bg_text_count(a, (double)surge->events), bg_text_count(b, (double)surge->authors),
-                        plural((double)surge->authors, "uploader", "uploaders"));
+                fprintf(out, " Behind %s events are %s different %s", bg_text_count(a, (double)surge->events),
+                        bg_text_count(b, (double)surge->authors), plural((double)surge->authors, "uploader", "uploaders"));
                 if (isfinite(surge->top_author_share))
                         fprintf(out, ", the largest with %.0f %% of them", 100 * surge->top_author_share);
                 fprintf(out, burst ? ": the work of few, not adoption." : ": broad, not the work of one.");
         }
         for (size_t i = 0; i < surge->children.n && i < 3; i++)
-                fprintf(out, "%s%.*s%s", i ? ", " : " Among the first were ", (int)surge->children.items[i].len, surge->children.items[i].data,
-                        i + 1 == surge->children.n || i == 2 ? "." : "");
+                fprintf(out, "%s%.*s%s", i ? ", " : " Among the first were ", (int)surge->children.items[i].len,
+                        surge->children.items[i].data, i + 1 == surge->children.n || i == 2 ? "." : "");
         tell_end(out, surge);
 }
 
-/* ------------------------------------------------------------------------------------------------------------------------------- */
+/* -------------------------------------------------------------------------------------------------------------------------------
+ */
 
 char *bg_explain_forecast(const BgForecast *forecast)
 {

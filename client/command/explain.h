@@ -5,8 +5,8 @@
 #include "proto/proto.h"
 
 /*
- * Messages in plain language: only what they hold, nothing guessed. Text to be freed; NULL without memory. Sentences are parted by
- * single spaces, to be wrapped by whoever shows them.
+ * Messages in plain language: only what they hold, nothing guessed. Text to be freed; NULL without memory. Sentences are parted
+ * by single spaces, to be wrapped by whoever shows them.
  */
 
 /** What came since the revision before, whether that was expected, and what it did to the curve and to the forecast. */

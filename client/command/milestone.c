@@ -14,10 +14,12 @@ static void print_date(const BgContext *context, const BgMilestone *m, const cha
 
         printf("%s%9s%s  ", bg_print_color(color, DIM), chance, bg_print_color(color, RESET));
         if (isfinite(days))
-                printf("%s%s  in %s%s\n", bg_print_color(color, median ? BOLD : ""), bg_text_day(day, m->as_of + (int64_t)(days * DAY_US)),
-                       bg_text_duration(in, days * 86400), bg_print_color(color, median ? RESET : ""));
+                printf("%s%s  in %s%s\n", bg_print_color(color, median ? BOLD : ""),
+                       bg_text_day(day, m->as_of + (int64_t)(days * DAY_US)), bg_text_duration(in, days * 86400),
+                       bg_print_color(color, median ? RESET : ""));
         else
-                printf("%snot within 5 years%s\n", bg_print_color(color, median ? BOLD : ""), bg_print_color(color, median ? RESET : ""));
+                printf("%snot within 5 years%s\n", bg_print_color(color, median ? BOLD : ""),
+                       bg_print_color(color, median ? RESET : ""));
 }
 
 static void print_milestone(const BgContext *context, const BgMilestone *m)
@@ -26,12 +28,13 @@ static void print_milestone(const BgContext *context, const BgMilestone *m)
         bool color = context->color_out;
         const BgQuantiles *q = m->days;
 
-        printf("%s%.*s%s  %s  %s%s%s\n", bg_print_color(color, BOLD), (int)m->model.len, m->model.data, bg_print_color(color, RESET),
-               bg_proto_relation_name(m->relation), bg_print_status_color(color, m->status), bg_proto_status_name(m->status),
-               bg_print_color(color, RESET));
+        printf("%s%.*s%s  %s  %s%s%s\n", bg_print_color(color, BOLD), (int)m->model.len, m->model.data,
+               bg_print_color(color, RESET), bg_proto_relation_name(m->relation), bg_print_status_color(color, m->status),
+               bg_proto_status_name(m->status), bg_print_color(color, RESET));
         if (m->reached_at > 0) {
                 printf("%s was reached on %s; %s are counted as of %s\n", bg_text_count(a, (double)m->target),
-                       bg_text_minute(b, m->reached_at), bg_text_count(c, (double)m->count), bg_text_minute((char[BG_TEXT_MAX]){ 0 }, m->as_of));
+                       bg_text_minute(b, m->reached_at), bg_text_count(c, (double)m->count),
+                       bg_text_minute((char[BG_TEXT_MAX]){ 0 }, m->as_of));
                 return;
         }
         printf("%s counted as of %s, %s to go\n\n", bg_text_count(a, (double)m->count), bg_text_minute(b, m->as_of),

@@ -12,22 +12,31 @@
 const char *bg_plot_children(int relation)
 {
         static const char *const names[BG_RELATION_N] = {
-                [BG_RELATION_FINETUNE] = "fine-tunes", [BG_RELATION_ADAPTER] = "adapters", [BG_RELATION_QUANTIZED] = "quantizations",
-                [BG_RELATION_MERGE] = "merges",        [BG_RELATION_DOWNLOAD] = "downloads",
+                [BG_RELATION_FINETUNE] = "fine-tunes",     [BG_RELATION_ADAPTER] = "adapters",
+                [BG_RELATION_QUANTIZED] = "quantizations", [BG_RELATION_MERGE] = "merges",
+                [BG_RELATION_DOWNLOAD] = "downloads",
         };
 
         return relation >= 0 && relation < BG_RELATION_N && names[relation] ? names[relation] : "children";
 }
 
-double bg_plot_top(const BgPlot *plot)
+void bg_plot_range(const BgPlot *plot, double *lowp, double *highp)
 {
-        double top = 1;
+        double low = plot->count, high = fmax(plot->count, 1);
 
-        for (size_t i = 0; i < plot->n_history; i++)
-                top = fmax(top, plot->counted[i]);
+        for (size_t i = 0; i < plot->n_history; i++) {
+                low = fmin(low, plot->counted[i]);
+                high = fmax(high, plot->counted[i]);
+        }
         for (size_t i = 0; i < plot->n_forecast; i++)
-                top = fmax(top, plot->q[BG_PLOT_LEVELS - 1][i]);
-        return top;
+                high = fmax(high, plot->q[BG_PLOT_LEVELS - 1][i]);
+        *lowp = plot->log_scale || low < .6 * high ? 0 : floor(fmax(low - .1 * (high - low), 0));
+        *highp = high;
+}
+
+bool bg_plot_shows(const BgPlot *plot, const BgPlotSurge *surge)
+{
+        return plot->n_history && surge->onset >= plot->at[0] && surge->onset <= plot->as_of;
 }
 
 static double between(const double *x, const double *y, size_t n, double at)
@@ -57,7 +66,8 @@ double bg_plot_counted(const BgPlot *plot, double at)
         return between(plot->at, plot->counted, plot->n_history, at);
 }
 
-/* ---- data --------------------------------------------------------------------------------------------------------------------- */
+/* ---- data ---------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Asking {
         const BgContext *context;
@@ -163,9 +173,14 @@ static int take_surges(Asking *asking, BgPlot *plot)
 
                 if (asking->context->json && bg_print_json(&bg_proto_surge, surge))
                         return EX_OSERR;
-                *to = (BgPlotSurge){ .onset = (double)surge->onset, .until = open ? plot->as_of : (double)surge->at, .open = open,
-                                     .magnitude = surge->magnitude, .expected = surge->expected, .observed = surge->observed,
-                                     .kind = surge->kind, .state = surge->state };
+                *to = (BgPlotSurge){ .onset = (double)surge->onset,
+                                     .until = open ? plot->as_of : (double)surge->at,
+                                     .open = open,
+                                     .magnitude = surge->magnitude,
+                                     .expected = surge->expected,
+                                     .observed = surge->observed,
+                                     .kind = surge->kind,
+                                     .state = surge->state };
                 snprintf(to->id, sizeof(to->id), "%.*s", (int)surge->id.len, surge->id.data);
         }
         return BG_OPTIONS_RUN;
@@ -188,9 +203,11 @@ static int take_all(Asking *asking, BgPlot *plot, double days)
         return r == BG_OPTIONS_RUN ? take_surges(asking, plot) : r;
 }
 
-/* ---- command ------------------------------------------------------------------------------------------------------------------ */
+/* ---- command ------------------------------------------------------------------------------------------------------------------
+ */
 
-static int write_file(const BgContext *context, const BgCommand *command, const BgPlot *plot, const char *path, double width, double height)
+static int write_file(const BgContext *context, const BgCommand *command, const BgPlot *plot, const char *path, double width,
+                      double height)
 {
         int r = bg_plot_file(plot, path, width, height);
 
@@ -220,11 +237,14 @@ int bg_command_plot(BgContext *context, const BgCommand *command, int argc, char
         Asking asking = { .context = context };
         const BgOption options[] = {
                 { "days", 'd', BG_OPTION_NUMBER, "D", &days, 1, 1826.25, "so far into the future" },
-                { "back", 'b', BG_OPTION_NUMBER, "D", &asking.back_days, 1, 1e5, "so far into the past; default: to the release" },
+                { "back", 'b', BG_OPTION_NUMBER, "D", &asking.back_days, 1, 1e5,
+                  "so far into the past; default: to the release" },
                 { "log", 'l', BG_OPTION_FLAG, NULL, &log_scale, 0, 0, "logarithmic counts" },
                 { "output", 'o', BG_OPTION_TEXT, "FILE", &output, 0, 0, "into FILE.svg or FILE.png" },
-                { "width", 0, BG_OPTION_INTEGER, "N", &width, 40, 4000, "columns, default the terminal's; points of a file, default 900" },
-                { "height", 0, BG_OPTION_INTEGER, "N", &height, 5, 4000, "lines of the field, default 20; points of a file, default 520" },
+                { "width", 0, BG_OPTION_INTEGER, "N", &width, 40, 4000,
+                  "columns, default the terminal's; points of a file, default 900" },
+                { "height", 0, BG_OPTION_INTEGER, "N", &height, 5, 4000,
+                  "lines of the field, default 20; points of a file, default 520" },
                 { "relation", 'r', BG_OPTION_TEXT, "WORD", &relation, 0, 0, "finetune, adapter, quantized, merge or download" },
                 { NULL, 0, 0, NULL, NULL, 0, 0, NULL },
         };
@@ -262,7 +282,8 @@ int bg_command_plot(BgContext *context, const BgCommand *command, int argc, char
         if (r == BG_OPTIONS_RUN) {
                 r = EX_OK;
                 if (output)
-                        r = write_file(context, command, plot, output, width ? (double)width : 900, height ? (double)height : 520);
+                        r = write_file(context, command, plot, output, width ? (double)width : 900,
+                                       height ? (double)height : 520);
                 else if (!context->json)
                         bg_plot_terminal(context, plot, width ? (int)width : bg_print_width(), height ? (int)height : 20);
         }

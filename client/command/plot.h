@@ -13,8 +13,8 @@ typedef struct BgPlotSurge {
         double onset, until; /* microseconds; until as_of while it is open */
         double magnitude, expected;
         int64_t observed;
-        int kind;            /* BgSurgeKind */
-        int state;           /* BgSurgeState */
+        int kind;  /* BgSurgeKind */
+        int state; /* BgSurgeState */
         bool open;
         char id[65];
 } BgPlotSurge;
@@ -27,13 +27,13 @@ typedef struct BgPlot {
         double as_of;
         double count;
         size_t n_history;
-        double at[BG_PLOT_HISTORY_MAX];      /* rising, the last is as_of */
+        double at[BG_PLOT_HISTORY_MAX]; /* rising, the last is as_of */
         double counted[BG_PLOT_HISTORY_MAX];
-        size_t n_forecast;                   /* 0: there is none yet */
-        double ahead[BG_PLOT_FORECAST_MAX];  /* the first is as_of */
+        size_t n_forecast;                  /* 0: there is none yet */
+        double ahead[BG_PLOT_FORECAST_MAX]; /* the first is as_of */
         double q[BG_PLOT_LEVELS][BG_PLOT_FORECAST_MAX];
-        double days;                         /* of the farthest horizon */
-        double c80;                          /* receipts there; NaN = not known */
+        double days; /* of the farthest horizon */
+        double c80;  /* receipts there; NaN = not known */
         int64_t n_outcomes;
         bool miscalibrated;
         size_t n_surges;
@@ -41,8 +41,10 @@ typedef struct BgPlot {
         bool log_scale;
 } BgPlot;
 
-const char *bg_plot_children(int relation);   /* "fine-tunes" */
-double bg_plot_top(const BgPlot *plot);       /* the largest value drawn */
+const char *bg_plot_children(int relation); /* "fine-tunes" */
+/** What the chart spans: from 0, but from just below the least value when all are far from 0. */
+void bg_plot_range(const BgPlot *plot, double *lowp, double *highp);
+bool bg_plot_shows(const BgPlot *plot, const BgPlotSurge *surge);  /* it began within the time that is drawn */
 double bg_plot_quantile(const BgPlot *plot, int level, double at); /* between horizons; NaN outside the forecast */
 double bg_plot_counted(const BgPlot *plot, double at);             /* NaN outside the history */
 

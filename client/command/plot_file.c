@@ -45,14 +45,15 @@ static void draw_surges(const BgPanel *panel, const BgPlot *plot)
 
         for (size_t i = plot->n_surges; i-- > 0;) {
                 const BgPlotSurge *surge = &plot->surges[i];
-                double onset = bg_panel_x(panel, surge->onset), until = bg_panel_x(panel, surge->until), bottom = panel->y + panel->h;
-                double share = bg_scale_share(&panel->sx, surge->onset);
-                char label[32];
+                double onset = bg_panel_x(panel, surge->onset), until = bg_panel_x(panel, surge->until),
+                       bottom = panel->y + panel->h;
+                char label[40];
 
-                if (!(share >= 0 && share <= 1))
+                if (!bg_plot_shows(plot, surge))
                         continue;
                 until = fmin(fmax(until, onset + 1.5), panel->x + panel->w);
-                cairo_set_source_rgba(cr, bg_color_alert.r, bg_color_alert.g, bg_color_alert.b, surge->kind == BG_SURGE_KIND_SURGE ? .13 : .07);
+                cairo_set_source_rgba(cr, bg_color_alert.r, bg_color_alert.g, bg_color_alert.b,
+                                      surge->kind == BG_SURGE_KIND_SURGE ? .13 : .07);
                 cairo_rectangle(cr, onset, panel->y, until - onset, panel->h);
                 cairo_fill(cr);
                 cairo_set_source_rgb(cr, bg_color_alert.r, bg_color_alert.g, bg_color_alert.b);
@@ -96,7 +97,7 @@ static void draw_ends(const BgPanel *panel, const BgPlot *plot)
                 bg_draw_text(panel->cr, x, y[i] + SIZE * .36, &name, ends[i].name);
                 name.color = i == 2 ? bg_color_model : bg_color_ink;
                 name.align = BG_ALIGN_RIGHT;
-                bg_draw_text_within(panel->cr, x + RIGHT - 18, y[i] + SIZE * .36, RIGHT, &name, value);
+                bg_draw_text_within(panel->cr, x + 82, y[i] + SIZE * .36, RIGHT, &name, value);
         }
 }
 
@@ -111,7 +112,11 @@ static void draw_key(cairo_t *cr, const BgPlot *plot, double x, double y)
                 { "incident", bg_color_fade(bg_color_alert, .35), BG_SWATCH_AREA },
         };
 
-        for (size_t i = 0; i < sizeof(items) / sizeof(items[0]) - !plot->n_surges; i++) {
+        bool incidents = false;
+
+        for (size_t i = 0; i < plot->n_surges; i++)
+                incidents |= bg_plot_shows(plot, &plot->surges[i]);
+        for (size_t i = 0; i < sizeof(items) / sizeof(items[0]) - !incidents; i++) {
                 bg_draw_legend(cr, x, y, SIZE, &items[i], 1);
                 x += 19 + bg_text_extent(cr, SIZE, false, items[i].name) + 16;
         }
@@ -119,42 +124,58 @@ static void draw_key(cairo_t *cr, const BgPlot *plot, double x, double y)
 
 static void draw_words(cairo_t *cr, const BgPlot *plot, double width, double height)
 {
-        BgTextStyle title = { .size = 16, .color = bg_color_ink, .bold = true }, quiet = { .size = SIZE + .5, .color = bg_color_quiet };
-        char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX], day[BG_TEXT_MAX], line[300];
+        BgTextStyle title = { .size = 16, .color = bg_color_ink, .bold = true },
+                    quiet = { .size = SIZE + .5, .color = bg_color_quiet };
+        char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX], d[BG_TEXT_MAX], day[BG_TEXT_MAX], ahead[BG_TEXT_MAX], line[300];
+        size_t last = plot->n_forecast ? plot->n_forecast - 1 : 0;
 
         bg_draw_text_within(cr, LEFT - 40, 28, width - LEFT, &title, plot->model);
         if (plot->n_forecast > 1)
-                snprintf(line, sizeof(line), "%s %s counted on %s; %s expected %g days later, with 80 %% between %s and %s", bg_text_count(a, plot->count),
-                         bg_plot_children(plot->relation), bg_text_day(day, (int64_t)plot->as_of),
-                         bg_text_count(b, plot->q[BG_PLOT_MEDIAN][plot->n_forecast - 1]), plot->days,
-                         bg_text_count(c, plot->q[1][plot->n_forecast - 1]), bg_text_count((char[BG_TEXT_MAX]){ 0 }, plot->q[5][plot->n_forecast - 1]));
+                snprintf(line, sizeof(line), "%s %s counted on %s; %s expected %s later, with 80 %% between %s and %s",
+                         bg_text_count(a, plot->count), bg_plot_children(plot->relation), bg_text_day(day, (int64_t)plot->as_of),
+                         bg_text_count(b, plot->q[BG_PLOT_MEDIAN][last]), bg_text_duration(ahead, plot->days * 86400),
+                         bg_text_count(c, plot->q[1][last]), bg_text_count(d, plot->q[5][last]));
         else
-                snprintf(line, sizeof(line), "%s %s counted on %s", bg_text_count(a, plot->count), bg_plot_children(plot->relation),
-                         bg_text_day(day, (int64_t)plot->as_of));
+                snprintf(line, sizeof(line), "%s %s counted on %s", bg_text_count(a, plot->count),
+                         bg_plot_children(plot->relation), bg_text_day(day, (int64_t)plot->as_of));
         bg_draw_text_within(cr, LEFT - 40, 46, width - LEFT, &quiet, line);
         quiet.size = SIZE - 1;
         quiet.align = BG_ALIGN_RIGHT;
         if (isfinite(plot->c80) && plot->n_outcomes > 0)
-                snprintf(line, sizeof(line), "Measured: 80 %% intervals so far ahead, for models of this size, held %.0f %% of %s times%s", 100 * plot->c80,
-                         bg_text_count(a, (double)plot->n_outcomes), plot->miscalibrated ? " — badly calibrated" : "");
+                snprintf(line, sizeof(line),
+                         "Measured: 80 %% intervals so far ahead, for models of this size, held %.0f %% of %s times%s",
+                         100 * plot->c80, bg_text_count(a, (double)plot->n_outcomes),
+                         plot->miscalibrated ? " — badly calibrated" : "");
         else
-                snprintf(line, sizeof(line), "Not measured yet: no forecast so far ahead, for models of this size, has fallen due");
+                snprintf(line, sizeof(line),
+                         "Not measured yet: no forecast so far ahead, for models of this size, has fallen due");
         bg_draw_text(cr, width - 12, height - 12, &quiet, line);
 }
 
 int bg_plot_file(const BgPlot *plot, const char *path, double width, double height)
 {
         static const double dashes[] = { 3, 3 };
-        double from = plot->n_history ? plot->at[0] : plot->as_of, until = plot->n_forecast ? plot->ahead[plot->n_forecast - 1] : plot->as_of + 1;
-        BgStroke counted = { bg_color_ink, 1.8, NULL, 0 }, median = { bg_color_model, 1.8, NULL, 0 }, now = { bg_color_quiet, .8, dashes, 2 };
+        double from = plot->n_history ? plot->at[0] : plot->as_of,
+               until = plot->n_forecast ? plot->ahead[plot->n_forecast - 1] : plot->as_of + 1;
+        BgStroke counted = { bg_color_ink, 1.8, NULL, 0 }, median = { bg_color_model, 1.8, NULL, 0 },
+                 now = { bg_color_quiet, .8, dashes, 2 };
         BgCanvas canvas;
-        BgPanel panel = { .x = LEFT, .y = TOP, .w = width - LEFT - RIGHT, .h = height - TOP - BOTTOM, .size = SIZE, .no_y_ticks = true,
-                          .sx = bg_scale_fit(BG_SCALE_TIME, from, until),
-                          .sy = bg_scale_fit(plot->log_scale ? BG_SCALE_LOG1P : BG_SCALE_LINEAR, 0, bg_plot_top(plot)) };
+        BgPanel panel = { .x = LEFT,
+                          .y = TOP,
+                          .w = width - LEFT - RIGHT,
+                          .h = height - TOP - BOTTOM,
+                          .size = SIZE,
+                          .no_y_ticks = true,
+                          .sx = bg_scale_fit(BG_SCALE_TIME, from, until) };
+        BgTextStyle quiet = { .size = SIZE - 1, .color = bg_color_quiet, .align = BG_ALIGN_RIGHT };
+        char text[BG_TEXT_MAX + 32], day[BG_TEXT_MAX];
+        double low, high, at;
         int r = bg_canvas_open(&canvas, path, width, height);
 
         if (r)
                 return r;
+        bg_plot_range(plot, &low, &high);
+        panel.sy = bg_scale_fit(plot->log_scale ? BG_SCALE_LOG1P : BG_SCALE_LINEAR, low, high);
         panel.cr = canvas.cr;
         bg_panel_frame(&panel);
         draw_counts(&panel);
@@ -163,6 +184,10 @@ int bg_plot_file(const BgPlot *plot, const char *path, double width, double heig
         bg_panel_rule(&panel, plot->as_of, NAN, &now);
         bg_panel_line(&panel, plot->ahead, plot->q[BG_PLOT_MEDIAN], plot->n_forecast, &median);
         bg_panel_line(&panel, plot->at, plot->counted, plot->n_history, &counted);
+        at = bg_panel_x(&panel, plot->as_of);
+        snprintf(text, sizeof(text), "forecast from %s on", bg_text_day(day, (int64_t)plot->as_of));
+        quiet.align = panel.x + panel.w - at > 160 ? BG_ALIGN_LEFT : BG_ALIGN_RIGHT;
+        bg_draw_text(canvas.cr, at + (quiet.align == BG_ALIGN_LEFT ? 6 : -6), TOP + SIZE + 2, &quiet, text);
         bg_panel_points(&panel, &plot->as_of, &plot->count, 1, 2.6, bg_color_ink);
         if (plot->n_forecast > 1)
                 draw_ends(&panel, plot);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fan chart in characters. Lines are Braille patterns, two by four dots a character; intervals are coloured backgrounds of half
- * characters, or shades where there are no colours. A terminal without Unicode gets letters.
+ * The fan chart in characters. Lines are Braille patterns, two by four dots a character; intervals are coloured backgrounds of
+ * half characters, or shades where there are no colours. A terminal without Unicode gets letters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,8 @@ static double time_of(const Field *field, double share)
         return field->x.lo + share * (field->x.hi - field->x.lo);
 }
 
-/* ---- painting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- painting -----------------------------------------------------------------------------------------------------------------
+ */
 
 static void dot(const Field *field, int x, int y, int ink)
 {
@@ -65,7 +66,8 @@ static void paint_line(const Field *field, int ink)
 
         for (int x = 0; x < 2 * field->width; x++) {
                 double at = time_of(field, (x + .5) / (2 * field->width));
-                double value = ink == COUNTED ? bg_plot_counted(field->plot, at) : bg_plot_quantile(field->plot, BG_PLOT_MEDIAN, at);
+                double value =
+                        ink == COUNTED ? bg_plot_counted(field->plot, at) : bg_plot_quantile(field->plot, BG_PLOT_MEDIAN, at);
                 double share = bg_scale_share(&field->y, value);
                 int y;
 
@@ -102,7 +104,8 @@ static void paint_intervals(const Field *field)
         }
 }
 
-/* ---- printing ----------------------------------------------------------------------------------------------------------------- */
+/* ---- printing -----------------------------------------------------------------------------------------------------------------
+ */
 
 /* Blues that rise in brightness towards the median, on which white is readable, on dark and light terminals alike. */
 static const int backgrounds[4] = { 0, 24, 25, 26 };
@@ -209,11 +212,20 @@ static void print_dates(const Field *field, int margin, bool unicode)
         printf("\n%*s  %.*s\n", margin, "", free_from, line);
 }
 
+static size_t n_shown(const BgPlot *plot)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < plot->n_surges; i++)
+                n += bg_plot_shows(plot, &plot->surges[i]);
+        return n;
+}
+
 static void print_surge_marks(const BgContext *context, const Field *field, int margin, bool unicode)
 {
         const BgPlot *plot = field->plot;
 
-        if (!plot->n_surges)
+        if (!n_shown(plot))
                 return;
         printf("%*s  %s", margin, "", bg_print_color(context->color_out, MAGENTA));
         for (int column = 0; column < field->width; column++) {
@@ -236,13 +248,14 @@ static void print_legend(const BgContext *context, const BgPlot *plot, int margi
 {
         printf("%*s  ", margin, "");
         if (context->color_out && unicode)
-                printf("\033[1m⣀⡠⠤\033[0m counted   \033[48;5;26m\033[1;38;5;231m⠤⠤⠤\033[0m median   \033[48;5;26m   \033[0m 50 %%   \033[48;5;25m   \033[0m "
+                printf("\033[1m⣀⡠⠤\033[0m counted   \033[48;5;26m\033[1;38;5;231m⠤⠤⠤\033[0m median   \033[48;5;26m   \033[0m 50 "
+                       "%%   \033[48;5;25m   \033[0m "
                        "80 %%   \033[48;5;24m   \033[0m 90 %%");
         else if (unicode)
                 printf("⣀⡠⠤ counted, then median   ▓ 50 %%   ▒ 80 %%   ░ 90 %%");
         else
                 printf("* counted   o median   + 50 %%   : 80 %%   . 90 %%");
-        if (plot->n_surges)
+        if (n_shown(plot))
                 printf("   %s%s%s incident", bg_print_color(context->color_out, MAGENTA), unicode ? "▲" : "^",
                        bg_print_color(context->color_out, RESET));
         putchar('\n');
@@ -255,32 +268,40 @@ static void print_summary(const BgContext *context, const BgPlot *plot, int marg
 
         printf("\n%*s  %s on %s", margin, "", bg_text_count(a, plot->count), bg_text_day(d, (int64_t)plot->as_of));
         if (plot->n_forecast > 1) {
-                printf("; %s in %g days", bg_text_count(a, plot->q[BG_PLOT_MEDIAN][last]), plot->days);
+                printf("; %s in %s", bg_text_count(a, plot->q[BG_PLOT_MEDIAN][last]), bg_text_duration(d, plot->days * 86400));
                 printf(", with 80 %% between %s and %s", bg_text_count(b, plot->q[1][last]), bg_text_count(c, plot->q[5][last]));
         }
         putchar('\n');
         if (isfinite(plot->c80) && plot->n_outcomes > 0)
-                printf("%*s  such intervals held %.0f %% of %s times%s\n", margin, "", 100 * plot->c80, bg_text_count(a, (double)plot->n_outcomes),
-                       plot->miscalibrated ? ": badly calibrated" : "");
+                printf("%*s  such intervals held %.0f %% of %s times%s\n", margin, "", 100 * plot->c80,
+                       bg_text_count(a, (double)plot->n_outcomes), plot->miscalibrated ? ": badly calibrated" : "");
         for (size_t i = 0; i < plot->n_surges; i++) {
                 const BgPlotSurge *surge = &plot->surges[i];
 
-                printf("%*s  %s%s%s %s  %s %s, %.1fx: %s where %.*f were expected\n", margin, "", bg_print_color(context->color_out, MAGENTA),
-                       bg_text_unicode() ? "▲" : "^", bg_print_color(context->color_out, RESET), bg_text_day(d, (int64_t)surge->onset),
-                       bg_proto_surge_kind_name(surge->kind), surge->open ? "open" : bg_proto_surge_state_name(surge->state), surge->magnitude,
-                       bg_text_count(a, (double)surge->observed), surge->expected < 10 ? 1 : 0, surge->expected);
+                if (!bg_plot_shows(plot, surge))
+                        continue;
+                printf("%*s  %s%s%s %s  %s %s, %.1fx: %s where %.*f were expected\n", margin, "",
+                       bg_print_color(context->color_out, MAGENTA), bg_text_unicode() ? "▲" : "^",
+                       bg_print_color(context->color_out, RESET), bg_text_day(d, (int64_t)surge->onset),
+                       bg_proto_surge_kind_name(surge->kind), surge->open ? "open" : bg_proto_surge_state_name(surge->state),
+                       surge->magnitude, bg_text_count(a, (double)surge->observed), surge->expected < 10 ? 1 : 0,
+                       surge->expected);
         }
 }
 
 void bg_plot_terminal(const BgContext *context, const BgPlot *plot, int width, int height)
 {
         bool unicode = bg_text_unicode();
-        double from = plot->n_history ? plot->at[0] : plot->as_of, until = plot->n_forecast ? plot->ahead[plot->n_forecast - 1] : plot->as_of + 1;
-        char (*labels)[BG_TEXT_MAX] = calloc((size_t)height, sizeof(*labels));
-        Field field = { .plot = plot, .height = height, .x = bg_scale_fit(BG_SCALE_TIME, from, until),
-                        .y = bg_scale_fit(plot->log_scale ? BG_SCALE_LOG1P : BG_SCALE_LINEAR, 0, bg_plot_top(plot)) };
-        int margin = labels ? label_lines(&field, labels) : 0, now;
+        double from = plot->n_history ? plot->at[0] : plot->as_of,
+               until = plot->n_forecast ? plot->ahead[plot->n_forecast - 1] : plot->as_of + 1;
+        char(*labels)[BG_TEXT_MAX] = calloc((size_t)height, sizeof(*labels));
+        Field field = { .plot = plot, .height = height, .x = bg_scale_fit(BG_SCALE_TIME, from, until) };
+        double low, high;
+        int margin, now;
 
+        bg_plot_range(plot, &low, &high);
+        field.y = bg_scale_fit(plot->log_scale ? BG_SCALE_LOG1P : BG_SCALE_LINEAR, low, high);
+        margin = labels ? label_lines(&field, labels) : 0;
         field.width = width - margin - 3 > 20 ? width - margin - 3 : 20;
         field.cells = calloc((size_t)field.width * (size_t)height, sizeof(*field.cells));
         if (!labels || !field.cells) {
@@ -293,8 +314,9 @@ void bg_plot_terminal(const BgContext *context, const BgPlot *plot, int width, i
         paint_line(&field, MEDIAN);
         paint_line(&field, COUNTED);
         now = column_of(&field, plot->as_of);
-        printf("%s%s%s  %s  %s%s%s\n", bg_print_color(context->color_out, "\033[1m"), plot->model, bg_print_color(context->color_out, RESET),
-               bg_plot_children(plot->relation), bg_print_status_color(context->color_out, plot->status), bg_proto_status_name(plot->status),
+        printf("%s%s%s  %s  %s%s%s\n", bg_print_color(context->color_out, "\033[1m"), plot->model,
+               bg_print_color(context->color_out, RESET), bg_plot_children(plot->relation),
+               bg_print_status_color(context->color_out, plot->status), bg_proto_status_name(plot->status),
                bg_print_color(context->color_out, RESET));
         for (int line = 0; line < height; line++) {
                 printf("%*s %s", margin, labels[line], unicode ? labels[line][0] ? "┤" : "│" : "|");

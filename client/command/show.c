@@ -46,7 +46,7 @@ static void print_parameters(const BgContext *context, const BgForecast *forecas
         if (!p)
                 return;
         label(context, "fitness");
-        printf("lambda %.3g (x/ %.2f): if nothing changes, about %s in the end\n", p->lambda, exp(fmin(p->lambda_sd, 20)),
+        printf("lambda %.3g (x/ %.2f): its growth curve alone ends at about %s\n", p->lambda, exp(fmin(p->lambda_sd, 20)),
                bg_text_count(a, forecast->ultimate));
         label(context, "immediacy");
         printf("mu %.2f +- %.2f: half of its log-growth is over %s after the release\n", p->mu, p->mu_sd,
@@ -60,6 +60,68 @@ static void print_parameters(const BgContext *context, const BgForecast *forecas
         if (isfinite(p->moved))
                 printf("; the data moved the prior by %.1f sd", p->moved);
         putchar('\n');
+}
+
+/* The month that lies so many days after the release. */
+static char *month(char text[BG_TEXT_MAX], int64_t released_at, double days)
+{
+        double at = (double)released_at + days * 86400e6;
+
+        if (!isfinite(at) || at > (double)BG_TIME_MAX || released_at <= 0)
+                return strcpy(text, "never");
+        bg_text_day(text, (int64_t)at);
+        text[7] = '\0'; /* 2025-02 */
+        return text;
+}
+
+static void print_outlook(const BgContext *context, const BgOutlook *outlook, int64_t released_at)
+{
+        char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX];
+        const BgQuantiles *q = outlook->ultimate;
+
+        if (q) {
+                label(context, "in the end");
+                printf("%s; with 80 %% between %s and %s\n", bg_text_count(a, q->q50), bg_text_count(b, q->q10), bg_text_count(c, q->q90));
+        }
+        q = outlook->impact_days;
+        if (q) {
+                label(context, "impact time");
+                printf("%s after the release; with 80 %% between %s and %s\n", bg_text_duration(a, q->q50 * 86400),
+                       bg_text_duration(b, q->q10 * 86400), bg_text_duration(c, q->q90 * 86400));
+        }
+        q = outlook->peak_days;
+        if (q) {
+                label(context, "peak month");
+                printf("%s; with 80 %% between %s and %s; ", month(a, released_at, q->q50), month(b, released_at, q->q10),
+                       month(c, released_at, q->q90));
+                printf("over with %s\n", bg_text_chance(a, fmin(outlook->peak_past, .999))); /* of 2,048 curves: nothing is certain */
+        }
+}
+
+static void print_receipts(const BgContext *context, const BgForecast *forecast)
+{
+        const BgHorizon *h = bg_print_horizon(forecast, 90);
+        char n[BG_TEXT_MAX];
+        bool first = true;
+
+        if (h && isfinite(h->c80) && h->n_outcomes > 0) {
+                label(context, "measured");
+                printf("80 %% intervals about %g days ahead, for models of this size, held %.0f %% of %s times\n", h->days, 100 * h->c80,
+                       bg_text_count(n, (double)h->n_outcomes));
+        }
+        for (size_t i = 0; i < forecast->horizons.n; i++) {
+                h = &forecast->horizons.items[i];
+                if (!h->miscalibrated)
+                        continue;
+                if (first) {
+                        label(context, "note");
+                        printf("%sbadly calibrated for models of this size, by what was measured:", bg_print_color(context->color_out, "\033[33m"));
+                }
+                printf("%s %g days (50/80/90 %% held %.0f/%.0f/%.0f %%)", first ? "" : ",", h->days, 100 * h->c50, 100 * h->c80, 100 * h->c90);
+                first = false;
+        }
+        if (!first)
+                printf("%s\n", bg_print_color(context->color_out, RESET));
 }
 
 static void print_forecast(const BgContext *context, const BgForecast *forecast)
@@ -82,6 +144,8 @@ static void print_forecast(const BgContext *context, const BgForecast *forecast)
                         printf("  80 %% held %.0f %% of %lld times", 100 * h->c80, (long long)h->n_outcomes);
                 putchar('\n');
         }
+        putchar('\n');
+        print_receipts(context, forecast);
 }
 
 /* Bins of the history joined to as many columns as there are. */
@@ -118,6 +182,7 @@ static int show_series(Show *show, bool own_horizons, int64_t *spanp)
         const BgContext *context = show->context;
         const BgReply *reply;
         int r = ask(show, BG_QUERY_GET, &reply), failed = 0;
+        int64_t released_at = 0;
         bool found = false;
 
         if (r != BG_OPTIONS_RUN)
@@ -132,6 +197,7 @@ static int show_series(Show *show, bool own_horizons, int64_t *spanp)
                         failed |= bg_print_json(&bg_proto_listing, item);
                 else
                         print_listing(context, item);
+                released_at = item->released_at;
                 if (item->released_at > 0 && item->last_at > item->released_at)
                         *spanp = item->last_at - item->released_at;
         }
@@ -139,6 +205,14 @@ static int show_series(Show *show, bool own_horizons, int64_t *spanp)
                 bg_error(context, "%.*s is known, but nothing of kind '%s' was counted", (int)show->request.model.len,
                          show->request.model.data, bg_proto_relation_name(show->request.relation));
                 return EX_NOINPUT;
+        }
+        for (size_t i = 0; i < reply->outlooks.n; i++) {
+                if (reply->outlooks.items[i].relation != show->request.relation)
+                        continue;
+                if (context->json)
+                        failed |= bg_print_json(&bg_proto_outlook, &reply->outlooks.items[i]);
+                else
+                        print_outlook(context, &reply->outlooks.items[i], released_at);
         }
         if (own_horizons || !reply->forecasts.n) {
                 r = ask(show, BG_QUERY_FORECAST, &reply);
@@ -228,6 +302,7 @@ int bg_command_show(BgContext *context, const BgCommand *command, int argc, char
         if (r != BG_OPTIONS_RUN)
                 return r;
         show.querier = querier;
+        show.request.outlook = true;
         r = show_series(&show, horizons != NULL, &span_us);
         if (r == BG_OPTIONS_RUN)
                 r = show_history(&show, span_us);

@@ -39,6 +39,31 @@ static void print_tallied(const BgContext *context, const char *label, const BgT
         }
 }
 
+/* What the forecasts were worth: the levels are what the shares should be. */
+static void print_receipts(const BgContext *context, const BgStats *stats)
+{
+        char line[200], n[BG_TEXT_MAX], horizon[BG_TEXT_MAX], shares[3][BG_TEXT_MAX];
+
+        for (size_t i = 0; i < stats->receipts.n; i++) {
+                const BgCoverage *c = &stats->receipts.items[i];
+                const double values[3] = { c->c50, c->c80, c->c90 };
+
+                if (!i) {
+                        snprintf(line, sizeof(line), "%s%10s %8s %10s %8s %8s %8s %8s%s", bg_print_color(context->color_out, "\033[2m"), "ahead",
+                                 "count", "outcomes", "in 50 %", "in 80 %", "in 90 %", "lwis", bg_print_color(context->color_out, "\033[0m"));
+                        print_line(context, "receipts", line);
+                }
+                for (int k = 0; k < 3; k++)
+                        snprintf(shares[k], sizeof(shares[k]), "%.0f %%", 100 * values[k]);
+                snprintf(horizon, sizeof(horizon), c->days < 1 ? "%.0f h" : "%.0f d", c->days < 1 ? 24 * c->days : c->days);
+                snprintf(line, sizeof(line), "%10s %8.*s %10s %8s %8s %8s %8.4f", horizon,
+                         (int)c->stratum.len, c->stratum.data, bg_text_count(n, (double)c->n), shares[0], shares[1], shares[2], c->lwis);
+                print_line(context, "", line);
+        }
+        if (!stats->receipts.n)
+                print_line(context, "receipts", "none yet: no forecast has fallen due");
+}
+
 static void print_stats(const BgContext *context, const BgStats *stats)
 {
         char a[BG_TEXT_MAX], b[BG_TEXT_MAX], c[BG_TEXT_MAX], line[200];
@@ -58,6 +83,7 @@ static void print_stats(const BgContext *context, const BgStats *stats)
         print_tallied(context, "since start", stats->counters.items, stats->counters.n, (double)stats->uptime_us / 1e6);
         print_tallied(context, "rejected", stats->rejected.items, stats->rejected.n, 0);
         print_tallied(context, "now", stats->gauges.items, stats->gauges.n, 0);
+        print_receipts(context, stats);
 }
 
 static void print_info(const BgContext *context, const BgInfo *info, int64_t epoch, int64_t uptime_us)

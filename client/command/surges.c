@@ -14,8 +14,9 @@ static void print_row(const BgContext *context, const BgSurge *surge, int name_w
         bg_text_name(name, sizeof(name), surge->model, (size_t)name_width);
         printf("%-*.*s  %s%*s  %-5s  %s%-7s%s  %16s  %6.1fx %9s %9.*f %9s", id_width, (int)surge->id.len, surge->id.data, name,
                name_width - columns, "", bg_proto_surge_kind_name(surge->kind), bg_print_color(color, over ? DIM : "\033[1;35m"),
-               over ? bg_proto_surge_state_name(surge->state) : "open", bg_print_color(color, RESET), bg_text_minute(onset, surge->onset),
-               surge->magnitude, bg_text_count(observed, (double)surge->observed), surge->expected < 100 ? 1 : 0, surge->expected,
+               over ? bg_proto_surge_state_name(surge->state) : "open", bg_print_color(color, RESET),
+               bg_text_minute(onset, surge->onset), surge->magnitude, bg_text_count(observed, (double)surge->observed),
+               surge->expected < 100 ? 1 : 0, surge->expected,
                surge->authors > 0 ? bg_text_count(authors, (double)surge->authors) : "-");
         if (isfinite(surge->top_author_share))
                 printf(" %6.0f %%", 100 * surge->top_author_share);
@@ -30,9 +31,9 @@ static void print_table(const BgContext *context, const BgSurge *items, size_t n
                 name_width = (int)items[i].model.len > name_width ? (int)items[i].model.len : name_width;
                 id_width = (int)items[i].id.len > id_width ? (int)items[i].id.len : id_width;
         }
-        printf("%s%-*s  %-*s  %-5s  %-7s  %16s  %7s %9s %9s %9s %8s%s\n", bg_print_color(context->color_out, DIM), id_width, "incident",
-               name_width, "model", "kind", "state", "since", "factor", "observed", "expected", "uploaders", "largest",
-               bg_print_color(context->color_out, RESET));
+        printf("%s%-*s  %-*s  %-5s  %-7s  %16s  %7s %9s %9s %9s %8s%s\n", bg_print_color(context->color_out, DIM), id_width,
+               "incident", name_width, "model", "kind", "state", "since", "factor", "observed", "expected", "uploaders",
+               "largest", bg_print_color(context->color_out, RESET));
         for (size_t i = 0; i < n; i++)
                 print_row(context, &items[i], name_width, id_width);
 }

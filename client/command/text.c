@@ -16,7 +16,7 @@ char *bg_text_count(char text[BG_TEXT_MAX], double n)
 
         if (!isfinite(n))
                 return strcpy(text, "-");
-        len = (size_t)snprintf(digits, 24, "%.0f", n);
+        len = (size_t)snprintf(digits, 24, "%.0f", round(n) + 0.0); /* no "-0" */
         for (size_t i = 0; i < len; i++) {
                 if (i && digits[i - 1] != '-' && (len - i) % 3 == 0)
                         text[out++] = ',';
@@ -72,6 +72,8 @@ char *bg_text_duration(char text[BG_TEXT_MAX], double seconds)
                 snprintf(text, BG_TEXT_MAX, "%.0f s", seconds);
         else if (seconds < 90 * 60)
                 snprintf(text, BG_TEXT_MAX, "%.0f min", seconds / 60);
+        else if (seconds < 36 * 3600 && fmod(seconds, 3600) < 60)
+                snprintf(text, BG_TEXT_MAX, "%.0f h", floor(seconds / 3600));
         else if (seconds < 36 * 3600)
                 snprintf(text, BG_TEXT_MAX, "%.0f h %.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
         else if (seconds < 1000 * 86400.0)

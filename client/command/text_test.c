@@ -47,6 +47,7 @@ static void times_and_sizes_are_readable(void **state)
         assert_string_equal(bg_text_duration(text, 45), "45 s");
         assert_string_equal(bg_text_duration(text, 600), "10 min");
         assert_string_equal(bg_text_duration(text, 7500), "2 h 5 min");
+        assert_string_equal(bg_text_duration(text, 86400), "24 h");
         assert_string_equal(bg_text_duration(text, 86400 * 12.4), "12 d");
         assert_string_equal(bg_text_duration(text, NAN), "-");
         assert_string_equal(bg_text_bytes(text, 999), "999 B");
@@ -98,6 +99,53 @@ static void sparklines_scale_and_align_right(void **state)
         assert_string_equal(text, "   ");
 }
 
+static void counts_are_read_as_people_write_them(void **state)
+{
+        static const struct {
+                const char *text;
+                int64_t n; /* 0: refused */
+        } cases[] = {
+                { "1", 1 }, { "10000", 10000 }, { "10,000", 10000 }, { "1,234,567", 1234567 }, { "10_000", 10000 }, { "10k", 10000 },
+                { "1.5k", 1500 }, { "2M", 2000000 }, { "0.25M", 250000 }, { "1000G", BG_COUNT_MAX }, { "1,000k", 1000000 },
+                { "", 0 }, { "0", 0 }, { "-5", 0 }, { "1,5", 0 }, { "1,00", 0 }, { "1,0000", 0 }, { ",100", 0 }, { "100,", 0 }, { "1.5", 0 },
+                { "1e3", 0 }, { "10kk", 0 }, { "10 k", 0 }, { "nan", 0 }, { "0x10", 0 }, { "1001G", 0 }, { "99999999999999999999", 0 },
+                { "999999999999999999999999999999999999999999", 0 }, { ".5k", 0 }, { "1.k", 0 },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                int64_t n = 0;
+                int r = bg_text_parse_count(cases[i].text, &n);
+
+                if ((r == 0) != (cases[i].n > 0) || n != cases[i].n)
+                        fail_msg("'%s': %d, %lld", cases[i].text, r, (long long)n);
+        }
+}
+
+static void chances_do_not_claim_certainty(void **state)
+{
+        (void)state;
+        assert_string_equal(bg_text_chance(text, 0), "0 %");
+        assert_string_equal(bg_text_chance(text, .0001), "< 1 %");
+        assert_string_equal(bg_text_chance(text, .54), "54 %");
+        assert_string_equal(bg_text_chance(text, .999), "> 99 %");
+        assert_string_equal(bg_text_chance(text, 1), "100 %");
+        assert_string_equal(bg_text_chance(text, NAN), "-");
+}
+
+static void text_is_wrapped_at_spaces(void **state)
+{
+        char *out = NULL;
+        size_t n;
+        FILE *file = open_memstream(&out, &n);
+
+        (void)state;
+        bg_text_wrap(file, "one two — three four-hundred-and-one five\nsix", 11, 1);
+        fclose(file);
+        assert_string_equal(out, " one two —\n three\n four-hundred-and-one\n five\n six\n");
+        free(out);
+}
+
 static int set_up(void **state)
 {
         (void)state;
@@ -112,6 +160,9 @@ int main(void)
                 cmocka_unit_test(times_and_sizes_are_readable),
                 cmocka_unit_test(names_are_shortened_at_the_organisation),
                 cmocka_unit_test(sparklines_scale_and_align_right),
+                cmocka_unit_test(counts_are_read_as_people_write_them),
+                cmocka_unit_test(chances_do_not_claim_certainty),
+                cmocka_unit_test(text_is_wrapped_at_spaces),
         };
 
         return cmocka_run_group_tests(tests, set_up, NULL);

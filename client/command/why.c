@@ -28,7 +28,8 @@ static int print_paragraph(const BgContext *context, char *text)
 
 static void row(const BgContext *context, const char *name, const char *before, const char *now, double change)
 {
-        printf("%s%-12s%s %18s  %18s", bg_print_color(context->color_out, DIM), name, bg_print_color(context->color_out, RESET), before, now);
+        printf("%s%-12s%s %18s  %18s", bg_print_color(context->color_out, DIM), name, bg_print_color(context->color_out, RESET),
+               before, now);
         if (isfinite(change))
                 printf("  %+.1f %%", 100 * change);
         putchar('\n');
@@ -53,13 +54,14 @@ static void print_numbers(const BgContext *context, const BgForecast *forecast)
         const BgHorizon *h = bg_print_horizon(forecast, 90);
         char a[BG_TEXT_MAX], b[BG_TEXT_MAX], name[BG_TEXT_MAX];
 
-        printf("%s%.*s%s  %s  revision %lld  %s%s%s\n", bg_print_color(context->color_out, BOLD), (int)forecast->model.len, forecast->model.data,
-               bg_print_color(context->color_out, RESET), bg_proto_relation_name(forecast->relation), (long long)forecast->rev,
-               bg_print_status_color(context->color_out, forecast->status), bg_proto_status_name(forecast->status),
-               bg_print_color(context->color_out, RESET));
+        printf("%s%.*s%s  %s  revision %lld  %s%s%s\n", bg_print_color(context->color_out, BOLD), (int)forecast->model.len,
+               forecast->model.data, bg_print_color(context->color_out, RESET), bg_proto_relation_name(forecast->relation),
+               (long long)forecast->rev, bg_print_status_color(context->color_out, forecast->status),
+               bg_proto_status_name(forecast->status), bg_print_color(context->color_out, RESET));
         if (!before)
                 return;
-        printf("\n%s%-12s %18s  %18s%s\n", bg_print_color(context->color_out, DIM), "", "before", "now", bg_print_color(context->color_out, RESET));
+        printf("\n%s%-12s %18s  %18s%s\n", bg_print_color(context->color_out, DIM), "", "before", "now",
+               bg_print_color(context->color_out, RESET));
         row(context, "as of", bg_text_minute(a, before->as_of), bg_text_minute(b, forecast->as_of), NAN);
         row(context, "counted", bg_text_count(a, (double)before->count), bg_text_count(b, (double)forecast->count), NAN);
         if (isfinite(before->expected)) {
@@ -112,7 +114,8 @@ int bg_command_why(BgContext *context, const BgCommand *command, int argc, char 
         if (r != BG_OPTIONS_RUN)
                 return r;
         if (n_operands != 1)
-                return bg_usage(context, command, n_operands ? "one model or incident at a time" : "which model, or which incident?");
+                return bg_usage(context, command,
+                                n_operands ? "one model or incident at a time" : "which model, or which incident?");
         bg_proto_init(&bg_proto_request, &request);
         request.query = BG_QUERY_WHY;
         r = bg_ask_relation(context, command, relation, &request.relation);
@@ -124,7 +127,8 @@ int bg_command_why(BgContext *context, const BgCommand *command, int argc, char 
                         return r;
         } else {
                 if (!operands[0][0] || strlen(operands[0]) > 64)
-                        return bg_usage(context, command, "'%s' is neither of the form org/name nor the id of an incident", operands[0]);
+                        return bg_usage(context, command, "'%s' is neither of the form org/name nor the id of an incident",
+                                        operands[0]);
                 request.target = bg_str(operands[0]);
         }
         r = bg_ask_open(context, &querier);

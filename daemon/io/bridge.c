@@ -35,13 +35,36 @@ int bg_bridge_socket(void **socketp, void *zmq, int type, int64_t message_bytes_
         return 0;
 }
 
+/* libzmq looks for its I/O thread's commands in every call, and gives up with EINTR when a signal arrives just then. Nothing was
+ * sent or received: only asking again keeps a message whole. */
+static int receive_frame(zmq_msg_t *frame, void *socket)
+{
+        int r;
+
+        do
+                r = zmq_msg_recv(frame, socket, ZMQ_DONTWAIT);
+        while (r < 0 && errno == EINTR);
+        return r;
+}
+
+static int send_frame(zmq_msg_t *frame, void *socket, int flags)
+{
+        int r;
+
+        do
+                r = zmq_msg_send(frame, socket, flags);
+        while (r < 0 && errno == EINTR);
+        return r;
+}
+
 static bool has_input(BgBridge *bridge)
 {
         int events = 0;
         size_t size = sizeof(events);
 
-        if (zmq_getsockopt(bridge->socket, ZMQ_EVENTS, &events, &size))
-                return false; /* ETERM or EINTR: the next turn asks again */
+        while (zmq_getsockopt(bridge->socket, ZMQ_EVENTS, &events, &size))
+                if (errno != EINTR)
+                        return false;
         return events & ZMQ_POLLIN;
 }
 
@@ -57,7 +80,7 @@ static int receive_one(BgBridge *bridge)
                 zmq_msg_t *frame = n < BG_BRIDGE_FRAMES_MAX ? &frames[n] : &surplus;
 
                 zmq_msg_init(frame);
-                if (zmq_msg_recv(frame, bridge->socket, ZMQ_DONTWAIT) < 0) {
+                if (receive_frame(frame, bridge->socket) < 0) {
                         /* between the frames of one message libzmq has all of them: only the first can be missing */
                         zmq_msg_close(frame);
                         bg_bridge_frames_close(frames, n);
@@ -192,7 +215,7 @@ static int send_frames(BgBridge *bridge, zmq_msg_t *frames, size_t n_frames)
                 int flags = ZMQ_DONTWAIT | (i + 1 < n_frames ? ZMQ_SNDMORE : 0);
                 int r;
 
-                if (zmq_msg_send(&frames[i], bridge->socket, flags) >= 0)
+                if (send_frame(&frames[i], bridge->socket, flags) >= 0)
                         continue;
                 r = errno;
                 bg_bridge_frames_close(frames + i, n_frames - i);

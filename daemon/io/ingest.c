@@ -66,7 +66,8 @@ static void reason_detail(char *text, size_t size, const BgEvent *event, BgRejec
 
 static bool may_put_away(BgIngest *ingest, int64_t now)
 {
-        ingest->letters += (double)(now - ingest->letters_at) / 1e6 * LETTERS_PER_S;
+        if (now > ingest->letters_at) /* the time of day may be set back */
+                ingest->letters += (double)(now - ingest->letters_at) / 1e6 * LETTERS_PER_S;
         if (!(ingest->letters < LETTERS_BURST))
                 ingest->letters = LETTERS_BURST;
         ingest->letters_at = now;
@@ -319,10 +320,14 @@ static BgError check_batch(BgIngest *ingest, const BgBatch *batch, char *detail,
                 return BG_ERROR_RANGE;
         }
         /* With a hole in the numbers last_seq would call batches durable that never came. */
-        if (last && batch->seq > last + 1) {
+        if (last && batch->seq - 1 > last) {
                 snprintf(detail, size, "seq: the last one taken of this source is %lld, so %lld is next; send what is missing first",
                          (long long)last, (long long)last + 1);
                 return BG_ERROR_SEQUENCE;
+        }
+        if (!bg_core_knows_source(ingest->core, batch->source)) {
+                snprintf(detail, size, "source: %d are known, and no more are taken; a feed keeps its name over restarts", BG_CORE_SOURCES_MAX);
+                return BG_ERROR_TOO_LARGE;
         }
         return BG_ERROR_NONE;
 }
@@ -402,11 +407,11 @@ static void follow_upstream(BgIngest *ingest, const BgBatch *batch)
 
         if (!upstream || batch->seq == 0)
                 return;
-        if (upstream->seq && batch->seq > upstream->seq + 1) {
-                int64_t missed = batch->seq - upstream->seq - 1;
+        if (upstream->seq && batch->seq - 1 > upstream->seq) {
+                int64_t missed = batch->seq - upstream->seq - 1, room = INT64_MAX - ingest->health->upstream_batches_missed;
 
                 ingest->health->upstream_gaps++;
-                ingest->health->upstream_batches_missed += missed;
+                ingest->health->upstream_batches_missed += missed < room ? missed : room; /* the numbers are anybody's */
                 bg_log(BG_LOG_WARNING, "subscribe.gap", "an upstream source lost batches on the way; counts are short until it is resent",
                        bg_kv_len("source", batch->source.data, batch->source.len), bg_kv_int("missed", missed),
                        bg_kv_int("seq", batch->seq));
@@ -446,6 +451,10 @@ static void subscribe_received(void *data, zmq_msg_t *frames, size_t n_frames)
                             &batch, &error);
         if (r == BG_PROTO_E_MALFORMED) {
                 subscribe_refused(ingest, error.text);
+                return;
+        }
+        if (!r && !bg_core_knows_source(ingest->core, batch.source)) {
+                subscribe_refused(ingest, "of a source too many");
                 return;
         }
         if (!r) {

@@ -50,7 +50,7 @@ static uint32_t since_s(uint32_t now_s, uint32_t then_s)
 
 const char *bg_close_reason_name(BgCloseReason reason)
 {
-        static const char *const names[] = { "", "evidence", "quiet", "regime" };
+        static const char *const names[] = { "", "evidence", "quiet", "regime", "merged" };
 
         return names[reason];
 }

@@ -48,8 +48,9 @@ typedef enum BgCloseReason {
         BG_CLOSE_EVIDENCE, /* so much was expected since, at the incident's factor, that it must be over */
         BG_CLOSE_QUIET,    /* nothing came for the longest time that is allowed */
         BG_CLOSE_REGIME,
+        BG_CLOSE_MERGED,   /* by the owner, not the detector: the series became part of another one */
 } BgCloseReason;
-const char *bg_close_reason_name(BgCloseReason reason); /* "", "evidence", "quiet", "regime" */
+const char *bg_close_reason_name(BgCloseReason reason); /* "", "evidence", "quiet", "regime", "merged" */
 
 /**
  * What happened. For a surge observed and expected are sessions, for a burst raw events: the stream that the evidence is about.

@@ -11,7 +11,7 @@ static const double anchors[ANCHOR_N] = { BG_HORIZON_MIN_DAYS, 1, 7, 30, 90, 365
 
 /* bg_quantile_levels on the scale of the normal distribution */
 static const double normal[BG_QUANTILE_N] = { -1.6448536269514722, -1.2815515655446004, -.67448975019608171, 0,
-                                              .67448975019608171, 1.2815515655446004, 1.6448536269514722 };
+                                              .67448975019608171,  1.2815515655446004,  1.6448536269514722 };
 /* Trackers may let two levels meet. A piece still has a width, or the tail beyond would be a wall. */
 #define PIECE_MIN 1e-3
 
@@ -59,7 +59,7 @@ void bg_milestone(BgArrival *arrival, BgReach *reach, const void *data)
 
                 for (; next < BG_QUANTILE_N && p >= bg_quantile_levels[next]; next++)
                         arrival->days[next] = i ? crossing(reach, data, bg_quantile_levels[next], before, h, held)
-                                                  : h * bg_quantile_levels[next] / p;
+                                                : h * bg_quantile_levels[next] / p;
                 if (!k && a >= 2)
                         arrival->within[a - 2] = p;
                 before = h;
@@ -78,7 +78,8 @@ void bg_milestone_reached(BgArrival *arrival)
                 arrival->within[i] = 1;
 }
 
-/* ---- the two forecasts ----------------------------------------------------------------------------------------------------------- */
+/* ---- the two forecasts
+ * ----------------------------------------------------------------------------------------------------------- */
 
 struct pooled {
         const BgPool *pool;

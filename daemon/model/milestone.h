@@ -8,9 +8,9 @@
  * When is a count reached? The distribution of that time is the predictive distribution read the other way: the time is at most h
  * exactly when N(T + h) >= target, so P(time <= h) = P(N(T + h) >= target) at every horizon from one hour to five years.
  *
- * A forecast has seven quantiles. Between them u = ln(1 + increment) is taken as normal piece by piece (linear in u on the scale of
- * normal quantiles, hence a lognormal increment where the trackers are at their start), and beyond the outer two as the outermost
- * piece goes on: normal tails in u.
+ * A forecast has seven quantiles. Between them u = ln(1 + increment) is taken as normal piece by piece (linear in u on the scale
+ * of normal quantiles, hence a lognormal increment where the trackers are at their start), and beyond the outer two as the
+ * outermost piece goes on: normal tails in u.
  */
 
 enum { BG_WITHIN_N = 5 };

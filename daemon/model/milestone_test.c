@@ -85,8 +85,8 @@ static void test_probabilities_are_held_and_never_is_said(void **state)
 /* Quantiles of a normal give that normal back everywhere, tails too; and any rising levels give a falling function. */
 static void test_between_and_beyond_the_levels(void **state)
 {
-        static const double z[BG_QUANTILE_N] = { -1.6448536269514722, -1.2815515655446004, -.67448975019608171, 0, .67448975019608171,
-                                                 1.2815515655446004, 1.6448536269514722 };
+        static const double z[BG_QUANTILE_N] = { -1.6448536269514722, -1.2815515655446004, -.67448975019608171, 0,
+                                                 .67448975019608171,  1.2815515655446004,  1.6448536269514722 };
         TestRandom random = { test_seed(7) };
         double levels[BG_QUANTILE_N];
 
@@ -107,7 +107,8 @@ static void test_between_and_beyond_the_levels(void **state)
                         before = share;
                 }
                 for (int p = 0; p < BG_QUANTILE_N; p++) { /* among levels that tie any of theirs will do */
-                        if ((p == 0 || levels[p] > levels[p - 1] + .01) && (p == BG_QUANTILE_N - 1 || levels[p] < levels[p + 1] - .01))
+                        if ((p == 0 || levels[p] > levels[p - 1] + .01) &&
+                            (p == BG_QUANTILE_N - 1 || levels[p] < levels[p + 1] - .01))
                                 close_to(bg_milestone_exceeds(levels, levels[p]), 1 - bg_quantile_levels[p], 1e-12, "at a level");
                 }
         }
@@ -118,8 +119,11 @@ static void random_case(TestRandom *random, BgFit *fit, BgPoolInput *input)
         double rate = expm1(8 * test_uniform(random) * test_uniform(random));
 
         *fit = (BgFit){ .theta = { 1 + .7 * test_normal(random), 5 + test_normal(random), .3 * test_normal(random) },
-                        .spread = { .05, .01, .05, 0, .01, .05 }, .laplace = { .05, .01, .05, 0, .01, .05 }, .m = 3,
-                        .dispersion = 5 + 5 * test_uniform(random), .status = BG_FIT_OK };
+                        .spread = { .05, .01, .05, 0, .01, .05 },
+                        .laplace = { .05, .01, .05, 0, .01, .05 },
+                        .m = 3,
+                        .dispersion = 5 + 5 * test_uniform(random),
+                        .status = BG_FIT_OK };
         *input = (BgPoolInput){ .age_days = 20 + 1000 * test_uniform(random) };
         input->n_windows = (size_t)fmin(ceil(input->age_days / BG_POOL_BIN_DAYS), BG_POOL_WINDOW_MAX);
         for (size_t j = 0; j < input->n_windows; j++) {
@@ -140,7 +144,8 @@ static void test_agrees_with_the_pooled_quantiles(void **state)
         for (int i = 0; i < 20000; i++) { /* trackers that have learned something */
                 BgPoolOpinion opinion = { .u = { 3, 3.1, 2.9, 3.2 }, .s = .5 };
 
-                bg_pool_learn(pool, test_below(&random, BG_POOL_KNOT_N), &opinion, 50, 50 + expm1(fmax(3 + .7 * test_normal(&random), 0)));
+                bg_pool_learn(pool, test_below(&random, BG_POOL_KNOT_N), &opinion, 50,
+                              50 + expm1(fmax(3 + .7 * test_normal(&random), 0)));
         }
         for (int i = 0; i < 300; i++) {
                 BgArrival arrival;
@@ -163,8 +168,8 @@ static void test_agrees_with_the_pooled_quantiles(void **state)
                         bg_pool_opinion(&opinion, &fit, &input, days * 1.0005);
                         bg_pool_quantiles(&point, pool, &opinion, input.count, days * 1.0005);
                         if (fabs(point.q[BG_QUANTILE_N - 1 - p] - target) > 1 + 2e-3 * target)
-                                fail_msg("case %d, count %g: %g is reached in %g days with %g, but the quantile there is %g", i, input.count,
-                                         target, days, bg_quantile_levels[p], point.q[BG_QUANTILE_N - 1 - p]);
+                                fail_msg("case %d, count %g: %g is reached in %g days with %g, but the quantile there is %g", i,
+                                         input.count, target, days, bg_quantile_levels[p], point.q[BG_QUANTILE_N - 1 - p]);
                         n_checked++;
                 }
                 for (int w = 1; w < BG_WITHIN_N; w++)
@@ -212,7 +217,7 @@ static void test_negative_binomial_reach(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 double mean = cases[i][0], variance = cases[i][1], sum = 0;
-                double r = mean * mean / (variance - mean), q = 1 - mean / variance;
+                double r = variance > mean ? mean * mean / (variance - mean) : 0, q = 1 - mean / variance;
 
                 for (int k = 0; k < 4000; k++) {
                         close_to(bg_negative_binomial_reach(k, mean, variance), 1 - sum, 1e-9, "P(X >= k)");
@@ -226,7 +231,8 @@ static void test_negative_binomial_reach(void **state)
                                 double k = bg_negative_binomial_quantile(bg_quantile_levels[p], mean, over * mean);
 
                                 assert_true(bg_negative_binomial_reach(k, mean, over * mean) > 1 - bg_quantile_levels[p] - 1e-4);
-                                assert_true(bg_negative_binomial_reach(k + 1, mean, over * mean) < 1 - bg_quantile_levels[p] + 1e-4);
+                                assert_true(bg_negative_binomial_reach(k + 1, mean, over * mean) <
+                                            1 - bg_quantile_levels[p] + 1e-4);
                         }
         assert_true(bg_negative_binomial_reach(0, 0, 0) == 1 && bg_negative_binomial_reach(1, 0, 0) == 0);
 }

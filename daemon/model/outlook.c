@@ -13,8 +13,10 @@
 #define LAMBDA_TWO_PEAKS 4.1327313541224929
 #define NEWTON_MAX 80
 #define ROOT_DONE 1e-10
+#define NOTHING 1e-9 /* children expected: the shape of their number would vanish */
 
-/* ---- peak ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- peak
+ * ----------------------------------------------------------------------------------------------------------------------- */
 
 static double density(double z)
 {
@@ -71,14 +73,17 @@ static double log_rate(const BgGrowth *growth, double z)
 
 double bg_outlook_peak_days(const BgGrowth *growth)
 {
-        double lambda = growth->lambda, sigma = growth->sigma, low = -sigma, high = fmax(lambda * INV_SQRT_2PI - sigma, 0), z, unused;
+        double lambda = growth->lambda, sigma = growth->sigma, low = -sigma, high = fmax(lambda * INV_SQRT_2PI - sigma, 0), z,
+               unused;
 
         if (lambda <= LAMBDA_TWO_PEAKS) {
                 z = root(slope, lambda, sigma, low, high);
         } else {
-                /* the slope falls, rises between the two bends, and falls again; outside -9 .. -1e-7 no lambda in range bends it */
+                /* the slope falls, rises between the two bends, and falls again; outside -9 .. -1e-7 no lambda in range bends it
+                 */
                 double first = root(bend, lambda, sigma, -9, -1), second = root(bend, lambda, sigma, -1, -1e-7);
-                bool early = low < first && slope(lambda, sigma, first, &unused) < 0, late = slope(lambda, sigma, second, &unused) > 0;
+                bool early =
+                        low < first && slope(lambda, sigma, first, &unused)<0, late = slope(lambda, sigma, second, &unused)> 0;
                 double z_early = early ? root(slope, lambda, sigma, low, first) : 0;
                 double z_late = late ? root(slope, lambda, sigma, second, high) : 0;
 
@@ -90,7 +95,8 @@ double bg_outlook_peak_days(const BgGrowth *growth)
         return fmin(exp(fmin(growth->mu + sigma * z, 700)), BG_OUTLOOK_DAYS_MAX);
 }
 
-/* ---- posterior ------------------------------------------------------------------------------------------------------------------ */
+/* ---- posterior
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 enum { DIMENSIONS = BG_THETA_N + 1 }; /* theta, and chance in the process */
 
@@ -128,17 +134,20 @@ static void quantiles(double q[BG_QUANTILE_N], double values[BG_OUTLOOK_POINTS])
 }
 
 /**
- * Count in the end of one curve, at chance z: the increment's negative binomial as the gamma of its mean and variance, by Wilson and
- * Hilferty's cube root. They part where the increment is a handful of children.
+ * Count in the end of one curve, at chance z: the increment's negative binomial as the gamma of its mean and variance, by Wilson
+ * and Hilferty's cube root. They part where the increment is a handful of children.
  */
-static double ultimate_at(const BgGrowth *growth, const BgForecastSpec *spec, double dispersion, double count, double age_days, double z)
+static double ultimate_at(const BgGrowth *growth, const BgForecastSpec *spec, double dispersion, double count, double age_days,
+                          double z)
 {
         double d = fmin(growth->lambda * bg_growth_share_between(growth, age_days, INFINITY), spec->exposure_max);
         double mean = fmin((count + growth->m) * expm1(d), BG_GROWTH_COUNT_MAX), shape, root;
 
-        if (!(mean > 0))
+        if (!(mean > NOTHING))
                 return count;
         shape = mean / (dispersion * exp(d) + spec->burst * mean);
+        if (!(shape > 1e-9)) /* next to nothing is to come: the gamma has all but an atom at 0 */
+                return count;
         root = fmax(1 - 1 / (9 * shape) + z / (3 * sqrt(shape)), 0);
         return fmin(count + mean * root * root * root, BG_GROWTH_COUNT_MAX);
 }
@@ -170,7 +179,8 @@ void bg_outlook(BgCourse *course, const BgFit *fit, double count, double age_day
         sd = sqrt(fmax(fit->spread[2], 0));
         for (int p = 0; p < BG_QUANTILE_N; p++) {
                 course->ultimate[p] = round(course->ultimate[p]);
-                course->impact_days[p] = fmin(exp(fmin(fit->theta[BG_THETA_MU] + sd * gsl_cdf_ugaussian_Pinv(bg_quantile_levels[p]), 700)),
-                                               BG_OUTLOOK_DAYS_MAX);
+                course->impact_days[p] =
+                        fmin(exp(fmin(fit->theta[BG_THETA_MU] + sd * gsl_cdf_ugaussian_Pinv(bg_quantile_levels[p]), 700)),
+                             BG_OUTLOOK_DAYS_MAX);
         }
 }

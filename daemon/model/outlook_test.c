@@ -13,8 +13,8 @@
 #include "daemon/model/sym3.h"
 #include "daemon/model/test_random.h"
 
-static const double normal[BG_QUANTILE_N] = { -1.6448536269514722, -1.2815515655446004, -.67448975019608171, 0, .67448975019608171,
-                                              1.2815515655446004, 1.6448536269514722 };
+static const double normal[BG_QUANTILE_N] = { -1.6448536269514722, -1.2815515655446004, -.67448975019608171, 0,
+                                              .67448975019608171,  1.2815515655446004,  1.6448536269514722 };
 
 static void close_to(double got, double want, double tolerance, const char *what)
 {
@@ -30,8 +30,10 @@ static void test_peak_is_the_maximum(void **state)
 
         (void)state;
         for (int i = 0; i < 400; i++) {
-                BgGrowth growth = { .lambda = exp(-3 + 6.5 * test_uniform(&random)), .mu = 4 + test_normal(&random),
-                                    .sigma = exp(-2 + 3.2 * test_uniform(&random)), .m = 3 };
+                BgGrowth growth = { .lambda = exp(-3 + 6.5 * test_uniform(&random)),
+                                    .mu = 4 + test_normal(&random),
+                                    .sigma = exp(-2 + 3.2 * test_uniform(&random)),
+                                    .m = 3 };
                 double peak = bg_outlook_peak_days(&growth), rate = bg_growth_rate(&growth, peak);
 
                 if (rate >= BG_GROWTH_COUNT_MAX)
@@ -40,8 +42,8 @@ static void test_peak_is_the_maximum(void **state)
                         double other = bg_growth_rate(&growth, exp(growth.mu + growth.sigma * z));
 
                         if (other > rate * (1 + 1e-9))
-                                fail_msg("lambda %g, sigma %g: rate %.12g at the peak, %.12g at z = %g", growth.lambda, growth.sigma, rate,
-                                         other, z);
+                                fail_msg("lambda %g, sigma %g: rate %.12g at the peak, %.12g at z = %g", growth.lambda,
+                                         growth.sigma, rate, other, z);
                 }
                 n_early += growth.lambda > 4.2 && peak < exp(growth.mu - growth.sigma);
                 n_late += growth.lambda > 4.2 && peak > exp(growth.mu - growth.sigma);
@@ -66,7 +68,8 @@ static void test_peak_at_the_edges(void **state)
                         }
 }
 
-/* With hardly any growth the rate is the lognormal density, its peak e^(mu - sigma^2): with mu alone uncertain that is lognormal. */
+/* With hardly any growth the rate is the lognormal density, its peak e^(mu - sigma^2): with mu alone uncertain that is lognormal.
+ */
 static void test_peak_interval_is_exact_where_it_is_known(void **state)
 {
         BgFit fit = { .theta = { -12, 5, log(.7) }, .spread = { 1e-12, 0, .16, 0, 0, 1e-12 }, .m = 3, .dispersion = 1 };
@@ -117,7 +120,8 @@ static void test_intervals_agree_with_simulation(void **state)
                 BgGrowth growth = bg_growth_from_theta(theta, fit.m);
                 double d = growth.lambda * bg_growth_share_between(&growth, age, INFINITY), mean = (count + 3) * expm1(d);
 
-                ultimate[i] = count + bg_negative_binomial_quantile(test_uniform(&random), mean, 8 * mean * exp(d) + spec.burst * mean * mean);
+                ultimate[i] = count + bg_negative_binomial_quantile(test_uniform(&random), mean,
+                                                                    8 * mean * exp(d) + spec.burst * mean * mean);
                 peak[i] = bg_outlook_peak_days(&growth);
                 past += peak[i] <= age;
         }
@@ -125,7 +129,8 @@ static void test_intervals_agree_with_simulation(void **state)
         qsort(peak, N, sizeof(double), rising);
         bg_outlook(&course, &fit, count, age);
         for (int p = 0; p < BG_QUANTILE_N; p++) {
-                close_to(share_below(ultimate, N, course.ultimate[p]), bg_quantile_levels[p], .015, "level of the ultimate count");
+                close_to(share_below(ultimate, N, course.ultimate[p]), bg_quantile_levels[p], .015,
+                         "level of the ultimate count");
                 close_to(share_below(peak, N, course.peak_days[p]), bg_quantile_levels[p], .015, "level of the peak");
         }
         close_to(course.peak_past, past / N, .01, "probability that the peak is over");
@@ -140,7 +145,9 @@ static void test_promises(void **state)
         (void)state;
         for (int i = 0; i < 300; i++) {
                 BgFit fit = { .theta = { 6 * test_normal(&random), 4 + 20 * test_normal(&random), 5 * test_normal(&random) },
-                              .spread = { 4 * test_uniform(&random) + 1e-9, 0, 4, 0, 0, 1e-9 }, .m = 3, .dispersion = 1e6 * test_uniform(&random) };
+                              .spread = { 4 * test_uniform(&random) + 1e-9, 0, 4, 0, 0, 1e-9 },
+                              .m = 3,
+                              .dispersion = 1e6 * test_uniform(&random) };
                 double count = floor(expm1(14 * test_uniform(&random)));
                 BgCourse course;
 
@@ -151,7 +158,8 @@ static void test_promises(void **state)
                         assert_true(course.impact_days[p] >= 0 && course.impact_days[p] <= BG_OUTLOOK_DAYS_MAX);
                         assert_true(course.peak_days[p] >= 0 && course.peak_days[p] <= BG_OUTLOOK_DAYS_MAX);
                         if (p)
-                                assert_true(course.ultimate[p] >= course.ultimate[p - 1] && course.peak_days[p] >= course.peak_days[p - 1] &&
+                                assert_true(course.ultimate[p] >= course.ultimate[p - 1] &&
+                                            course.peak_days[p] >= course.peak_days[p - 1] &&
                                             course.impact_days[p] >= course.impact_days[p - 1]);
                 }
                 assert_true(course.peak_past >= 0 && course.peak_past <= 1);

@@ -32,14 +32,6 @@ static double now_us(void)
         return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static void skip_without_data(void)
-{
-        if (n_models)
-                return;
-        print_message("# no real data at %s: set BURGEON_DATA to the folder that holds hf-monthly/\n", where);
-        skip();
-}
-
 static bool at_start_values(const TestReal *model)
 {
         return fabs(model->lambda - 0.5) < 1e-9 && fabs(model->mu - 2) < 1e-9 && fabs(model->sigma - 0.5) < 1e-9;
@@ -95,7 +87,6 @@ static void test_least_squares_reproduces_the_publication(void **state)
         double spent = 0, longest = 0;
 
         (void)state;
-        skip_without_data();
         spec.m = 1;
         spec.unit_days = 365.25;
         for (size_t i = 0; i < n_models; i++) {
@@ -155,7 +146,6 @@ static void test_warm_chains_end_where_cold_fits_do(void **state)
         double spent[2] = { 0 };
 
         (void)state;
-        skip_without_data();
         for (size_t i = 0; i < n_models; i++) {
                 TestReal *model = models + i;
                 BgFit previous = { 0 };
@@ -190,21 +180,6 @@ static void test_warm_chains_end_where_cold_fits_do(void **state)
         assert_int_equal(apart, 0);
 }
 
-static int set_up(void **state)
-{
-        (void)state;
-        gsl_set_error_handler_off();
-        n_models = test_real_load(&models, where, sizeof(where));
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        free(models);
-        return 0;
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -212,5 +187,14 @@ int main(void)
                 cmocka_unit_test(test_warm_chains_end_where_cold_fits_do),
         };
 
-        return cmocka_run_group_tests_name("real histories", tests, set_up, tear_down);
+        int r;
+
+        n_models = test_real_load(&models, where, sizeof(where));
+        if (!n_models) { /* TAP's word for a whole program; cmocka's own skip() reads as a failure there */
+                printf("1..0 # SKIP no real data at %s: set BURGEON_DATA to the folder that holds hf-monthly/\n", where);
+                return 0;
+        }
+        r = cmocka_run_group_tests_name("real histories", tests, NULL, NULL);
+        free(models);
+        return r;
 }

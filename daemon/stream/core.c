@@ -127,6 +127,11 @@ int64_t bg_core_source_seq(const BgCore *core, BgStr name)
         return source ? source->seq : 0;
 }
 
+bool bg_core_knows_source(const BgCore *core, BgStr name)
+{
+        return core->n_sources < BG_CORE_SOURCES_MAX || source_find(core, name);
+}
+
 static int source_put(BgCore *core, const BgCoreSource *source)
 {
         return bg_store_put_source(core->store, &(BgStoreSource){ .source = bg_str(source->name), .seq = source->seq,
@@ -153,6 +158,11 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
                 return;
         core->n.children_added += change->added;
         core->n.children_removed += change->removed;
+        if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE) {
+                bg_refit_forget(core, series);
+                bg_incidents_forget(core, id, series);
+                return; /* what it had is another series' now, and that one is told of too */
+        }
         state = bg_core_state(core, series);
         if (!state || bg_core_mark_dirty(core, id, series)) {
                 core->failed = -ENOMEM;
@@ -185,8 +195,15 @@ static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgRej
         int r = 0;
 
         if (event->type == BG_EVENT_ALIVE) {
-                if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name)))
+                if (event->source.len && source && !bg_str_equal(event->source, bg_str(source->name))) {
+                        if (!bg_core_knows_source(core, event->source)) {
+                                *reasonp = BG_REJECT_LIMIT;
+                                return BG_CORE_E_REJECTED;
+                        }
                         source = source_get(core, event->source);
+                        if (!source)
+                                return -ENOMEM;
+                }
                 if (source && at <= source->watermark)
                         return BG_CORE_E_DUPLICATE;
                 watermark_raise(core, source, at);
@@ -293,6 +310,8 @@ static int load_source(void *data, const BgStoreSource *stored)
                 return -ENOMEM;
         source->seq = stored->seq;
         source->batch_at = stored->batch_at;
+        if (stored->batch_at > core->batch_at) /* who was silent before the restart is silent still */
+                core->batch_at = stored->batch_at;
         watermark_raise(core, source, stored->watermark);
         return 0;
 }
@@ -306,8 +325,10 @@ static int load_series(void *data, const BgStoreSeries *stored)
                                 : bg_registry_model(core->registry, model)->series[stored->relation];
         BgArena arena = { 0 };
         BgForecast message;
+        BgIssued *issued = NULL;
         BgSeriesState *state;
         BgSeries *series;
+        bool renamed = false;
         int r = 0;
 
         if (id == BG_SERIES_NONE)
@@ -316,6 +337,27 @@ static int load_series(void *data, const BgStoreSeries *stored)
         state = bg_core_state(core, series);
         if (!state)
                 return -ENOMEM;
+        if (stored->issued.len && !bg_proto_unpack(&bg_proto_forecast, stored->issued.data, stored->issued.len, &arena, &message, NULL)) {
+                issued = bg_issued_from_message(&message);
+                renamed = !bg_str_equal(message.model, bg_str(bg_registry_model(core->registry, series->model)->name));
+        }
+        bg_arena_deinit(&arena);
+        /* Renamed and merged models have several rows. Revisions of two models that became one do not tell which is newer: time does.
+         * But they never fall. */
+        if (state->issued && issued) {
+                uint32_t rev = issued->rev > state->issued->rev ? issued->rev : state->issued->rev;
+
+                state->issued->rev = issued->rev = rev;
+        }
+        if (state->issued && (!issued || issued->at <= state->issued->at)) {
+                free(issued);
+                return 0;
+        }
+        free(state->issued);
+        state->issued = issued;
+        state->since.renamed = renamed;
+        if (issued)
+                issued->seq = 0; /* of another epoch: it would run ahead of the numbers of this one */
         for (int i = 0; i < BG_THETA_N; i++)
                 state->theta[i] = stored->theta[i];
         for (int i = 0; i < BG_SYM_N; i++)
@@ -326,17 +368,27 @@ static int load_series(void *data, const BgStoreSeries *stored)
         for (int i = 0; i < BG_THETA_N; i++)
                 if (!isfinite(state->theta[i]))
                         state->fit_status = BG_FIT_NONE; /* a cold start is always right */
-        if (stored->issued.len && !bg_proto_unpack(&bg_proto_forecast, stored->issued.data, stored->issued.len, &arena, &message, NULL)) {
-                free(state->issued);
-                state->issued = bg_issued_from_message(&message);
-        }
         if (core->incidents)
                 r = bg_incidents_unpack(core, id, series, stored->extra);
-        bg_arena_deinit(&arena);
         return r;
 }
 
-/** After loading: what has no forecast, or one of other counts than the log's, waits for a refit; the rest for its day. */
+/** What the log tells beyond the last revision that was saved. False: nothing. */
+static bool note_unpublished(BgCore *core, const BgSeries *series, BgSeriesState *state)
+{
+        int64_t more = bg_series_count(series, UINT32_MAX) - (int64_t)state->issued->count;
+
+        if (series->n_tallies)
+                state->since.tallied = more;
+        else if (more > 0)
+                state->since.added = (uint32_t)more;
+        else
+                state->since.removed = (uint32_t)-more;
+        state->since.release_changed = bg_registry_model(core->registry, series->model)->release != state->issued->release;
+        return more || state->since.release_changed || state->since.renamed;
+}
+
+/** After loading: what has no forecast, or one that the log has gone beyond, waits for a refit; the rest for its day. */
 static int settle(BgCore *core)
 {
         for (BgSeriesId id = 0; id < bg_registry_n_series(core->registry); id++) {
@@ -346,7 +398,7 @@ static int settle(BgCore *core)
 
                 if (series->n_times == 0 && series->n_tallies == 0 && !(state && state->issued))
                         continue;
-                if (!state || !state->issued || state->issued->count != (double)bg_series_count(series, UINT32_MAX)) {
+                if (!state || !state->issued || note_unpublished(core, series, state)) {
                         r = bg_core_mark_dirty(core, id, series);
                 } else {
                         state->due = state->issued->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
@@ -433,8 +485,10 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         core->spec.audit_every = spec->audit_every;
         core->spec.publish_bursts = spec->publish_bursts;
         /* detection is switched on and off at a start: its baselines have to grow with the stream */
-        if (spec->surge_threshold > 0 && core->incidents)
+        if (spec->surge_threshold > 0 && core->incidents) {
                 core->spec.surge_threshold = spec->surge_threshold;
+                bg_incidents_configure(core);
+        }
 }
 
 /* ---- clock --------------------------------------------------------------------------------------------------------------------- */
@@ -527,7 +581,7 @@ int64_t bg_core_next_due(const BgCore *core)
 
         if (incident < next)
                 next = incident;
-        if (next != UINT32_MAX)
+        if (next <= bg_core_as_of(core))
                 due = bg_second_to_us(next);
         if (core->spec.stale_after_us > 0 && core->batch_at > 0 && !core->stale && core->batch_at + core->spec.stale_after_us < due)
                 due = core->batch_at + core->spec.stale_after_us;

@@ -22,6 +22,7 @@
  */
 
 #define BG_CORE_HORIZONS_MAX 16
+#define BG_CORE_SOURCES_MAX 1024 /* names of sources, which are kept for good */
 
 /** process: quantiles of the negative binomial of one series' own fit. pooled: that fit under the learned prior, pooled with
  *  simple trends, widths and quantiles calibrated online (model/pool.h). */
@@ -89,6 +90,8 @@ int bg_core_apply(BgCore *core, BgStr source, const BgEvent *event, int64_t now,
 /** A whole batch is in: cursor of the source, input age. */
 int bg_core_batch_done(BgCore *core, BgStr source, int64_t seq, int64_t now);
 int64_t bg_core_source_seq(const BgCore *core, BgStr source); /* last batch taken, 0 = none */
+/** Batches of this source can be taken: it is known, or there is room for one more. Those of others must not be begun. */
+bool bg_core_knows_source(const BgCore *core, BgStr source);
 
 /* ---- refits ------------------------------------------------------------------------------------------------------------------- */
 
@@ -98,7 +101,10 @@ typedef struct BgRefitJob BgRefitJob;
 size_t bg_core_n_dirty(const BgCore *core);
 /** Move the clock: series whose forecast is due become dirty. Silent models cost nothing. */
 void bg_core_advance(BgCore *core, int64_t now);
-/** When bg_core_advance() has something to do next, us; INT64_MAX = never. */
+/**
+ * When bg_core_advance() has something to do next, us; INT64_MAX = not before the next event. Forecasts grow old by the
+ * watermark: what falls due by it is due when it gets there, which the time of day does not tell; ask again after a batch.
+ */
 int64_t bg_core_next_due(const BgCore *core);
 /** Copy the inputs of up to `max_series` dirty series (in order of their ids) into a job; NULL when there is none. They are clean now. */
 BgRefitJob *bg_core_take(BgCore *core, size_t max_series, int64_t now);
@@ -153,7 +159,8 @@ int bg_core_step_last(BgCore *core, BgStr topic_prefix, uint32_t *cursorp, size_
 size_t bg_core_count_last(BgCore *core, BgStr topic_prefix, size_t max);
 
 /**
- * bg_core_query() - answer get, list, history, forecast, surges, org, ecosystem, stats (the counters of the stream; io adds its own)
+ * bg_core_query() - answer get, list, history, forecast, milestone, why, surges, org, ecosystem, stats (the counters of the
+ * stream; io adds its own)
  * Fills `reply` (initialised by the caller, with v, id and q); lists and texts live in the arena. Unknown models and bad ranges
  * are answered as typed errors in the reply. Return: 0, -ENOMEM, or 1 when the query is not the core's (info, reload ..).
  */

@@ -78,6 +78,9 @@ int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state);
  */
 double bg_core_outcome(void *core, BgSeriesId id, BgSecond origin, BgSecond at);
 
+/** The series of a model that was taken over: its part in the shared prior is taken back. */
+void bg_refit_forget(BgCore *core, BgSeries *series);
+
 /** The last fit of a series in the model room's form; status NONE when there was none. */
 BgFit bg_state_fit(const BgSeriesState *state, double m);
 void bg_state_free(BgSeriesState *state);
@@ -97,10 +100,14 @@ BgIssued *bg_issued_from_message(const BgForecast *message);
 int bg_incidents_new(BgIncidents **incidentsp, BgCore *core, const unsigned char key[16]);
 void bg_incidents_free(BgIncidents *incidents);
 void bg_incidents_series_free(struct BgSeriesSurge *surge);
+/** The threshold was changed. */
+void bg_incidents_configure(BgCore *core);
+/** The series went to a model that took over: what was open of it ends here, and is not carried on under a name that is gone. */
+void bg_incidents_forget(BgCore *core, BgSeriesId id, BgSeries *series);
 /** A child was counted. */
 void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond at, BgStr child);
 /** A refit was adopted: the expectation follows, unless an excursion is being judged against it. */
-void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond as_of);
+void bg_incidents_refitted(BgCore *core, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond release, BgSecond as_of);
 /** Time passed: incidents that end without an event. */
 void bg_incidents_advance(BgCore *core, BgSecond now);
 BgSecond bg_incidents_next(const BgCore *core);

@@ -54,6 +54,7 @@ typedef struct Incident {
                 bool over;
                 uint8_t n_children;
         } kept;
+        int64_t seq; /* of the last transition published; 0 = in an earlier epoch */
         char *children[CHILDREN_MAX];
 } Incident;
 
@@ -92,6 +93,7 @@ struct BgIncidents {
         BgSeriesId *open;
         size_t n_open;
         size_t cap_open;
+        BgSecond ticked_at;    /* when the open ones were last looked at */
 };
 
 _Static_assert(crypto_shorthash_KEYBYTES == 16, "the store's hash key is used as it is");
@@ -113,6 +115,11 @@ int bg_incidents_new(BgIncidents **incidentsp, BgCore *core, const unsigned char
         }
         *incidentsp = incidents;
         return 0;
+}
+
+void bg_incidents_configure(BgCore *core)
+{
+        core->incidents->spec.threshold = core->spec.surge_threshold;
 }
 
 void bg_incidents_free(BgIncidents *incidents)
@@ -215,16 +222,14 @@ static void level_of(Baseline *baseline, const BgFit *fit, const BgPoolInput *in
         baseline->variance = (float)(WANDER_VARIANCE + 1 / (strength + came / CLUSTER));
 }
 
-void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond as_of)
+void bg_incidents_refitted(BgCore *core, BgSeries *series, const BgFit *fit, const BgPoolInput *input, BgSecond release, BgSecond as_of)
 {
         struct BgSeriesSurge *surge;
-        const BgModel *model = bg_registry_model(core->registry, series->model);
         BgSecond onset, last;
         Baseline *baseline;
         BgGrowth growth;
         double gradient[BG_THETA_N], variance = 0, d, age;
 
-        (void)id;
         if (series->n_times == 0) /* tallies have no authors: nothing for this detector */
                 return;
         surge = surge_of(core, series);
@@ -238,7 +243,7 @@ void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const 
                                                   expected_children(baseline, last, as_of), &onset))
                 return;
         growth = bg_fit_growth(fit);
-        age = (double)(as_of - model->release) / DAY_S;
+        age = (double)(as_of - release) / DAY_S; /* the fit's release: the model's may be another by now, and later than as_of */
         d = fmax(bg_growth_exposure(&growth, age, age + SHAPE_DAYS, gradient), 1e-10);
         for (int i = 0; i < BG_THETA_N; i++)
                 gradient[i] /= d;
@@ -246,7 +251,7 @@ void bg_incidents_refitted(BgCore *core, BgSeriesId id, BgSeries *series, const 
                 for (int j = 0; j <= i; j++, k++)
                         variance += (i == j ? 1 : 2) * gradient[i] * gradient[j] * fit->laplace[k];
         surge->kept.rebase = false;
-        *baseline = (Baseline){ .m = fit->m, .count = input->count, .as_of = as_of, .release = model->release };
+        *baseline = (Baseline){ .m = fit->m, .count = input->count, .as_of = as_of, .release = release };
         memcpy(baseline->theta, fit->theta, sizeof(baseline->theta));
         level_of(baseline, fit, input, variance);
 }
@@ -278,7 +283,7 @@ static int incident_message(BgCore *core, const BgSeries *series, const Incident
 
         bg_proto_init(&bg_proto_surge, message);
         message->epoch = core->epoch;
-        message->seq = core->seq;
+        message->seq = incident->seq;
         message->id = bg_str(incident->kept.id);
         message->kind = t->kind == BG_INCIDENT_BURST ? BG_SURGE_KIND_BURST : BG_SURGE_KIND_SURGE;
         message->model = (BgStr){ model->name, model->name_len };
@@ -314,12 +319,12 @@ static int incident_message(BgCore *core, const BgSeries *series, const Incident
         return message->closes_when.data ? 0 : -ENOMEM;
 }
 
-static void publish(BgCore *core, const BgSeries *series, const Incident *incident)
+static void publish(BgCore *core, const BgSeries *series, Incident *incident)
 {
         BgArena arena = { 0 };
         BgSurge message;
 
-        core->seq++;
+        incident->seq = ++core->seq;
         if (core->sink.surge && !incident_message(core, series, incident, &arena, &message))
                 core->sink.surge(core->sink.data, &message);
         bg_arena_deinit(&arena);
@@ -423,7 +428,7 @@ static void take_transition(BgCore *core, BgSeriesId id, BgSeries *series, const
                         surge->kept.rebase = true;
                 }
                 /* the forecast's status follows: open and closed incidents are part of it */
-                if (bg_core_mark_dirty(core, id, series))
+                if (bg_core_mark_dirty(core, id, series) || bg_core_mark_unsaved(core, id, series->state))
                         core->failed = -ENOMEM;
         }
         if (t->kind == BG_INCIDENT_SURGE || core->spec.publish_bursts)
@@ -468,6 +473,8 @@ void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond 
         baseline = &surge->kept.baseline;
         surge->kept.events++;
         surge->kept.sessions += input.counted;
+        if (series->state && bg_core_mark_unsaved(core, id, series->state))
+                core->failed = -ENOMEM;
         if (!baseline->as_of || surge->kept.rebase) /* no forecast (of this level) yet, hence nothing to compare with */
                 return;
         input.age_days = at > model->release ? (double)(at - model->release) / DAY_S : 0;
@@ -491,6 +498,7 @@ void bg_incidents_advance(BgCore *core, BgSecond now)
         BgIncidents *incidents = core->incidents;
         size_t n_kept = 0;
 
+        incidents->ticked_at = now;
         for (size_t i = 0; i < incidents->n_open; i++) {
                 BgSeriesId id = incidents->open[i];
                 BgSeries *series = bg_registry_series(core->registry, id);
@@ -518,7 +526,25 @@ void bg_incidents_advance(BgCore *core, BgSecond now)
 
 BgSecond bg_incidents_next(const BgCore *core)
 {
-        return core->incidents->n_open ? bg_core_as_of(core) + TICK_S : UINT32_MAX;
+        return core->incidents->n_open ? core->incidents->ticked_at + TICK_S : UINT32_MAX;
+}
+
+void bg_incidents_forget(BgCore *core, BgSeriesId id, BgSeries *series)
+{
+        struct BgSeriesSurge *surge = series->surge;
+
+        if (!surge)
+                return;
+        if (surge->incident && !surge->incident->kept.over) {
+                BgTransition end = surge->incident->kept.last;
+
+                end.type = BG_TRANSITION_CLOSED;
+                end.reason = BG_CLOSE_MERGED;
+                end.at_s = bg_core_as_of(core);
+                take_transition(core, id, series, &end);
+        }
+        bg_incidents_series_free(surge); /* the next bg_incidents_advance() takes it off the list of open ones */
+        series->surge = NULL;
 }
 
 bool bg_incidents_open(const BgSeries *series)
@@ -682,5 +708,7 @@ int bg_incidents_unpack(BgCore *core, BgSeriesId id, BgSeries *series, BgStr byt
         surge->kept = kept;
         if (bg_detector_open(&kept.detector) && !surge->listed)
                 surge->listed = !open_list_add(core->incidents, id);
+        incident_free(surge->incident);
+        surge->incident = NULL;
         return incident_unpack(surge, (BgStr){ bytes.data + sizeof(kept), bytes.len - sizeof(kept) });
 }

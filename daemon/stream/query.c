@@ -116,7 +116,7 @@ int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued
         why->added = issued->since.added;
         why->removed = issued->since.removed;
         why->late = issued->since.late;
-        why->tallied = issued->since.tallied > 0 ? issued->since.tallied : 0;
+        why->tallied = issued->since.tallied < 0 ? 0 : issued->since.tallied > BG_COUNT_MAX ? BG_COUNT_MAX : issued->since.tallied;
         why->release_changed = issued->since.release_changed;
         why->renamed = issued->since.renamed;
         why->refreshed = issued->since.refreshed;
@@ -206,11 +206,14 @@ int bg_core_checkpoint(BgCore *core)
                 BgForecast message;
 
                 state->unsaved = false;
+                if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE)
+                        continue; /* the model that took over has a state of its own */
                 bg_buffer_clear(&issued);
                 bg_buffer_clear(&extra);
                 bg_arena_clear(&arena);
                 if (state->issued) {
                         r = bg_issued_message(core, series, state->issued, &arena, &message);
+                        message.status = state->issued->status; /* whether the input is stale is a matter of the moment */
                         if (!r)
                                 r = bg_proto_pack(&bg_proto_forecast, &message, &issued);
                         row.rev = state->issued->rev;
@@ -478,7 +481,7 @@ static int by_rank(const void *a, const void *b)
         return r ? r : (x->id > y->id) - (x->id < y->id);
 }
 
-static double rank_key(const BgCore *core, const BgSeries *series, const BgModel *model, BgSort sort, BgSecond as_of)
+static double rank_key(const BgSeries *series, const BgModel *model, BgSort sort, BgSecond as_of)
 {
         switch (sort) {
         case BG_SORT_GROWTH:
@@ -495,33 +498,60 @@ static double rank_key(const BgCore *core, const BgSeries *series, const BgModel
         default:
                 return (double)bg_series_count(series, as_of);
         }
-        (void)core;
 }
 
-/** Keep the `want` best of a growing array at its front; partial: a heap would do the same with more words. */
+/** Of a heap with the last in rank at its root: put an item where `i` was, and below it what ranks before. */
+static void sift(struct ranked *heap, size_t n, size_t i, struct ranked item)
+{
+        size_t child;
+
+        while ((child = 2 * i + 1) < n) {
+                if (child + 1 < n && by_rank(&heap[child + 1], &heap[child]) > 0)
+                        child++;
+                if (by_rank(&heap[child], &item) <= 0)
+                        break;
+                heap[i] = heap[child];
+                i = child;
+        }
+        heap[i] = item;
+}
+
+/** Only as many as are asked for are put in order: the first page of a million series costs a look at each. */
 static int query_list(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply)
 {
-        size_t n_series = bg_registry_n_series(core->registry), n = 0, limit, offset = (size_t)request->offset;
-        struct ranked *ranked = malloc((n_series ? n_series : 1) * sizeof(*ranked));
+        size_t n_series = bg_registry_n_series(core->registry), n = 0, n_kept = 0, n_wanted, limit, offset;
         BgSecond as_of = bg_core_as_of(core);
+        struct ranked *ranked;
         int r = 0;
 
+        limit = request->limit ? (size_t)request->limit : LIST_LIMIT_DEFAULT;
+        offset = (uint64_t)request->offset < n_series ? (size_t)request->offset : n_series;
+        n_wanted = offset + limit < n_series ? offset + limit : n_series;
+        ranked = malloc((n_wanted ? n_wanted : 1) * sizeof(*ranked));
         if (!ranked)
                 return -ENOMEM;
         for (BgSeriesId id = 0; id < n_series; id++) {
                 const BgSeries *series = bg_registry_series(core->registry, id);
                 const BgModel *model = bg_registry_model(core->registry, series->model);
+                struct ranked item;
 
                 if (series->relation != request->relation || model->merged_into != BG_MODEL_NONE ||
                     !starts_with((BgStr){ model->name, model->name_len }, request->prefix))
                         continue;
                 if (series->n_times == 0 && series->n_tallies == 0 && !model->release)
                         continue; /* what a move or a merger left behind */
-                ranked[n++] = (struct ranked){ rank_key(core, series, model, request->sort, as_of), model->name, id };
+                item = (struct ranked){ rank_key(series, model, request->sort, as_of), model->name, id };
+                n++;
+                if (n_kept < n_wanted) {
+                        ranked[n_kept++] = item;
+                        for (size_t i = n_kept == n_wanted ? n_wanted / 2 : 0; i-- > 0;) /* full: now it becomes a heap */
+                                sift(ranked, n_kept, i, ranked[i]);
+                } else if (n_kept && by_rank(&item, &ranked[0]) < 0) {
+                        sift(ranked, n_kept, 0, item);
+                }
         }
-        qsort(ranked, n, sizeof(*ranked), by_rank);
+        qsort(ranked, n_kept, sizeof(*ranked), by_rank);
         reply->total = (int64_t)n;
-        limit = request->limit ? (size_t)request->limit : LIST_LIMIT_DEFAULT;
         if (offset > n)
                 offset = n;
         if (limit > n - offset)

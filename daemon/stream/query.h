@@ -17,7 +17,8 @@ BgSeriesId bg_query_series(BgCore *core, const BgRequest *request, BgArena *aren
 /** The last published forecast of a series, if any, as the reply's one. 0 or -ENOMEM. */
 int bg_query_add_forecast(BgCore *core, const BgSeries *series, BgArena *arena, BgReply *reply);
 
-/* ---- query_answers.c --------------------------------------------------------------------------------------------------------- */
+/* ---- query_answers.c ---------------------------------------------------------------------------------------------------------
+ */
 
 int bg_query_milestone(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply);
 int bg_query_why(BgCore *core, const BgRequest *request, BgArena *arena, BgReply *reply);

@@ -27,7 +27,8 @@ static void origin_of(const BgCore *core, const BgSeries *series, Origin *origin
         origin->issued = issued;
         origin->fit = bg_issued_fit(series->state, core->spec.fit.m);
         bg_series_bins(&bins, series, issued->release, issued->as_of);
-        bg_refit_input(&origin->input, series, &bins, issued->as_of, (double)(issued->as_of - issued->release) / DAY_S, issued->count);
+        bg_refit_input(&origin->input, series, &bins, issued->as_of, (double)(issued->as_of - issued->release) / DAY_S,
+                       issued->count);
 }
 
 static bool has_forecast(const BgSeries *series)
@@ -50,7 +51,8 @@ static BgQuantiles *quantiles(BgArena *arena, const double q[BG_QUANTILE_N])
         return to;
 }
 
-/* ---- milestone ---------------------------------------------------------------------------------------------------------------- */
+/* ---- milestone ----------------------------------------------------------------------------------------------------------------
+ */
 
 /** When a series that has `target` children came to have so many of those that it has now. */
 static BgSecond reached_at(const BgSeries *series, int64_t target, BgSecond until)
@@ -92,9 +94,13 @@ int bg_query_milestone(BgCore *core, const BgRequest *request, BgArena *arena, B
         origin_of(core, series, &origin);
         now = bg_core_as_of(core);
         count = bg_series_count(series, now);
-        *to = (BgMilestone){ .model = bg_query_name(core, series), .relation = series->relation, .rev = origin.issued->rev,
-                                  .status = status_of(core, origin.issued), .as_of = bg_second_to_us(origin.issued->as_of),
-                                  .count = (int64_t)origin.issued->count, .target = request->count };
+        *to = (BgMilestone){ .model = bg_query_name(core, series),
+                             .relation = series->relation,
+                             .rev = origin.issued->rev,
+                             .status = status_of(core, origin.issued),
+                             .as_of = bg_second_to_us(origin.issued->as_of),
+                             .count = (int64_t)origin.issued->count,
+                             .target = request->count };
         if (count >= request->count) {
                 bg_milestone_reached(&arrival);
                 to->as_of = bg_second_to_us(now);
@@ -115,7 +121,8 @@ int bg_query_milestone(BgCore *core, const BgRequest *request, BgArena *arena, B
         return to->days ? 0 : -ENOMEM;
 }
 
-/* ---- outlook ------------------------------------------------------------------------------------------------------------------ */
+/* ---- outlook ------------------------------------------------------------------------------------------------------------------
+ */
 
 int bg_query_add_outlook(BgCore *core, const BgSeries *series, BgArena *arena, BgReply *reply)
 {
@@ -136,10 +143,13 @@ int bg_query_add_outlook(BgCore *core, const BgSeries *series, BgArena *arena, B
         bg_refit_forecast(&point, core->spec.forecaster, &core->learner.pool, &origin.fit, &origin.input, &farthest, 1);
         for (int p = 0; p < BG_QUANTILE_N; p++)
                 course.ultimate[p] = fmax(course.ultimate[p], point.q[p]);
-        *to = (BgOutlook){ .model = bg_query_name(core, series), .relation = series->relation,
-                                .as_of = bg_second_to_us(origin.issued->as_of), .ultimate = quantiles(arena, course.ultimate),
-                                .impact_days = quantiles(arena, course.impact_days),
-                                .peak_days = quantiles(arena, course.peak_days), .peak_past = course.peak_past };
+        *to = (BgOutlook){ .model = bg_query_name(core, series),
+                           .relation = series->relation,
+                           .as_of = bg_second_to_us(origin.issued->as_of),
+                           .ultimate = quantiles(arena, course.ultimate),
+                           .impact_days = quantiles(arena, course.impact_days),
+                           .peak_days = quantiles(arena, course.peak_days),
+                           .peak_past = course.peak_past };
         if (!to->ultimate || !to->impact_days || !to->peak_days)
                 return -ENOMEM;
         reply->outlooks.items = to;
@@ -147,7 +157,8 @@ int bg_query_add_outlook(BgCore *core, const BgSeries *series, BgArena *arena, B
         return 0;
 }
 
-/* ---- why ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- why ----------------------------------------------------------------------------------------------------------------------
+ */
 
 /** The incident that a revision may be about: one that goes on, or that moved since the revision before. */
 static int add_incident(BgCore *core, const BgSeries *series, bool any, BgArena *arena, BgReply *reply)
@@ -201,7 +212,8 @@ int bg_query_why(BgCore *core, const BgRequest *request, BgArena *arena, BgReply
         return r ? r : add_incident(core, series, false, arena, reply);
 }
 
-/* ---- receipts ----------------------------------------------------------------------------------------------------------------- */
+/* ---- receipts -----------------------------------------------------------------------------------------------------------------
+ */
 
 int bg_query_add_receipts(const BgCore *core, BgArena *arena, BgStats *stats)
 {
@@ -216,10 +228,13 @@ int bg_query_add_receipts(const BgCore *core, BgArena *arena, BgStats *stats)
 
                         if (receipt->n < 1)
                                 continue;
-                        stats->receipts.items[stats->receipts.n++] = (BgCoverage){
-                                .days = bg_pool_knot_days((size_t)k), .stratum = bg_str(bg_learn_stratum_name(s)), .n = (int64_t)receipt->n,
-                                .c50 = receipt->inside[0] / receipt->n, .c80 = receipt->inside[1] / receipt->n,
-                                .c90 = receipt->inside[2] / receipt->n, .lwis = receipt->wis / receipt->n };
+                        stats->receipts.items[stats->receipts.n++] = (BgCoverage){ .days = bg_pool_knot_days((size_t)k),
+                                                                                   .stratum = bg_str(bg_learn_stratum_name(s)),
+                                                                                   .n = (int64_t)receipt->n,
+                                                                                   .c50 = receipt->inside[0] / receipt->n,
+                                                                                   .c80 = receipt->inside[1] / receipt->n,
+                                                                                   .c90 = receipt->inside[2] / receipt->n,
+                                                                                   .lwis = receipt->wis / receipt->n };
                 }
         return 0;
 }

@@ -502,34 +502,45 @@ static void publish(BgCore *core, const BgSeries *series, const BgIssued *issued
         bg_arena_deinit(&arena);
 }
 
+static void sums_add(BgLearner *learner, double sign, const BgSeriesState *state)
+{
+        double theta[BG_THETA_N], spread[BG_SYM_N];
+
+        for (int i = 0; i < BG_THETA_N; i++)
+                theta[i] = state->contribution[i];
+        for (int i = 0; i < BG_SYM_N; i++)
+                spread[i] = state->contribution[BG_THETA_N + i];
+        bg_prior_sums_add(&learner->sums, sign, theta, spread);
+}
+
+void bg_refit_forget(BgCore *core, BgSeries *series)
+{
+        if (series->state && series->state->contributed)
+                sums_add(&core->learner, -1, series->state);
+        if (series->state)
+                series->state->contributed = false;
+}
+
 /** The series' part in what all share: its posterior in the prior, its forecast among those that wait for their outcome. */
 static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, const BgFit *fit)
 {
         BgLearner *learner = &core->learner;
-        double theta[BG_THETA_N], spread[BG_SYM_N];
 
         if (core->spec.forecaster != BG_FORECASTER_POOLED)
                 return;
         if (item->train && bg_learner_origin(learner, item->train, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
                 core->failed = -ENOMEM;
-        for (int turn = 0; turn < 2; turn++) { /* take the old contribution back, then add the new one: both as kept, in floats */
-                if (turn) {
-                        if (item->count < 1 || item->age_days < CONTRIBUTE_AGE_DAYS || fit->status != BG_FIT_OK)
-                                break;
-                        for (int i = 0; i < BG_THETA_N; i++)
-                                state->contribution[i] = (float)fit->theta[i];
-                        for (int i = 0; i < BG_SYM_N; i++)
-                                state->contribution[BG_THETA_N + i] = (float)fit->laplace[i];
-                } else if (!state->contributed) {
-                        continue;
-                }
-                for (int i = 0; i < BG_THETA_N; i++)
-                        theta[i] = state->contribution[i];
-                for (int i = 0; i < BG_SYM_N; i++)
-                        spread[i] = state->contribution[BG_THETA_N + i];
-                bg_prior_sums_add(&learner->sums, turn ? 1 : -1, theta, spread);
-                state->contributed = turn;
-        }
+        /* take the old contribution back, then add the new one: both as kept, in floats */
+        if (state->contributed)
+                sums_add(learner, -1, state);
+        state->contributed = item->count >= 1 && item->age_days >= CONTRIBUTE_AGE_DAYS && fit->status == BG_FIT_OK;
+        if (!state->contributed)
+                return;
+        for (int i = 0; i < BG_THETA_N; i++)
+                state->contribution[i] = (float)fit->theta[i];
+        for (int i = 0; i < BG_SYM_N; i++)
+                state->contribution[BG_THETA_N + i] = (float)fit->laplace[i];
+        sums_add(learner, 1, state);
 }
 
 void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem *item, int64_t now)
@@ -558,7 +569,7 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
         state->due = item->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
         learn(core, state, item, fit);
         if (core->incidents)
-                bg_incidents_refitted(core, item->id, series, fit, &item->input, item->as_of);
+                bg_incidents_refitted(core, series, fit, &item->input, item->release, item->as_of);
         issued = issue(core, series, job, item, fit, start, now);
         if (!issued) {
                 core->failed = -ENOMEM;

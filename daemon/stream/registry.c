@@ -399,6 +399,8 @@ static int apply_tally(BgRegistry *registry, const BgEvent *event, BgReject *rea
         if (r)
                 return r;
 
+        if (registry_series(registry, id)->n_tallies >= BG_REGISTRY_TALLIES_MAX)
+                return reject(reasonp, BG_REJECT_LIMIT);
         r = bg_series_put_tally(registry_series(registry, id), from, to, event->count, &delta, &registry->series_held);
         if (r == BG_SERIES_E_OVERLAP)
                 return reject(reasonp, BG_REJECT_OVERLAP);

@@ -114,12 +114,14 @@ void bg_registry_free(BgRegistry *registry);
 
 /** A child, with all its names, has this many facts at most: more are rejected as LIMIT. Real ones have fewer than 100. */
 #define BG_REGISTRY_CHILD_FACTS_MAX 512
+/** A series has this many tallies at most, LIMIT beyond: hourly ones for 119 years. So their sum is an int64_t, whatever they say. */
+#define BG_REGISTRY_TALLIES_MAX (UINT32_C(1) << 20)
 
 /**
  * bg_registry_apply() - count one valid event (`alive` is not for the registry: a no-op, 0)
  *
  * Rejections: SELF (a model as its own child, a move from a name to itself), INTERVAL (a tally of less than a second), OVERLAP
- * (with a tally of another interval), LIMIT (names, facts of one child), UNKNOWN_TYPE.
+ * (with a tally of another interval), LIMIT (names, facts of one child, tallies), UNKNOWN_TYPE.
  * When a rename merges two models with tallies, those of the interval that begins first stay (then the shorter one, then the
  * larger count), and what overlaps them goes.
  *
@@ -145,7 +147,7 @@ BgModelId bg_registry_find(const BgRegistry *registry, BgStr name);
 int bg_series_settle(BgSeries *series);
 /** Children counted up to and including a second. A tally that straddles `until` is counted when it is over: at its `to`.
  *  Single events inside a tally's interval are part of it: they count at their times, and at its end the interval counts
- *  max(tally, events). Never falls with time. O(log n). */
+ *  max(tally, events). Never falls with time; BG_COUNT_MAX at most, as no message can say more. O(log n). */
 int64_t bg_series_count(const BgSeries *series, BgSecond until);
 /** First and last second with anything; false when there is nothing. */
 bool bg_series_span(const BgSeries *series, BgSecond *firstp, BgSecond *lastp);

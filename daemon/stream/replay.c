@@ -133,23 +133,33 @@ static BgSecond origin_at(const BgReplaySpec *spec, BgSecond release, uint32_t k
                                                     : at + (int64_t)k * spec->every_us);
 }
 
+/** How many multiples there are up to `at`, or a few less: months have at most 31 days. Counting them would be quadratic in all. */
+static uint32_t n_origins(const BgReplaySpec *spec, BgSecond release, BgSecond at)
+{
+        int64_t step_s = spec->every_months ? INT64_C(31) * DAY_S * spec->every_months : spec->every_us / 1000000 + 1;
+
+        return at > release ? (uint32_t)((at - release) / step_s) : 0;
+}
+
 /** The last multiple up to `now`; false when the model is younger than one. */
 static bool last_origin(const BgReplaySpec *spec, BgSecond release, BgSecond now, BgSecond *atp)
 {
-        uint32_t k = 0;
+        uint32_t k = n_origins(spec, release, now);
 
         while (origin_at(spec, release, k + 1) <= now)
-                *atp = origin_at(spec, release, ++k);
+                k++;
+        *atp = origin_at(spec, release, k);
         return k > 0;
 }
 
-/** The first multiple of the model's age after `after`, counting on from k. */
-static struct origin next_origin(const Replay *replay, BgSeriesId id, BgSecond after, uint32_t k)
+/** The first multiple of the model's age after `after`. */
+static struct origin next_origin(const Replay *replay, BgSeriesId id, BgSecond after)
 {
         const BgSeries *series = bg_registry_series(replay->core->registry, id);
         BgSecond release = bg_registry_model(replay->core->registry, series->model)->release;
-        struct origin origin = { .id = id, .k = k };
+        struct origin origin = { .id = id };
 
+        origin.k = n_origins(replay->spec, release, after);
         do
                 origin.at = origin_at(replay->spec, release, ++origin.k);
         while (origin.at <= after);
@@ -264,12 +274,12 @@ static int advance(Replay *replay, BgSecond until)
                         break;
                 if (origin <= replay->midnight) {
                         struct origin top = heap_pop(replay);
-                        struct origin now = next_origin(replay, top.id, top.at - 1, 0);
+                        struct origin now = next_origin(replay, top.id, top.at - 1);
 
                         replay->now = top.at;
                         if (now.at == top.at) { /* else the release was corrected meanwhile, and the origins with it */
                                 r = add(replay, top.id, top.at, true);
-                                now = next_origin(replay, top.id, top.at, now.k);
+                                now = next_origin(replay, top.id, top.at);
                         }
                         if (!r)
                                 r = heap_push(replay, now);
@@ -364,6 +374,9 @@ static int stream(Replay *replay)
                 if (r)
                         return r;
                 replay->now = second;
+                /* forecasts at origins before a rename are of the old name, also when it is of a model that another one takes over */
+                if (event.type == BG_EVENT_MOVE && !event.model.len && (r = flush(replay)))
+                        return r;
                 r = bg_core_apply(replay->core, BG_STR("replay"), &event, at, &reason);
                 if (r < 0)
                         return r;
@@ -371,7 +384,7 @@ static int stream(Replay *replay)
                 replay->n_duplicate += r == BG_CORE_E_DUPLICATE;
                 replay->n_rejected += r == BG_CORE_E_REJECTED;
                 for (; has_origins(replay) && replay->n_series < bg_registry_n_series(replay->core->registry); replay->n_series++) {
-                        r = heap_push(replay, next_origin(replay, (BgSeriesId)replay->n_series, second - 1, 0));
+                        r = heap_push(replay, next_origin(replay, (BgSeriesId)replay->n_series, second - 1));
                         if (r)
                                 return r;
                 }

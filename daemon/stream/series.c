@@ -398,7 +398,9 @@ int64_t bg_series_count(const BgSeries *series, BgSecond until)
 {
         uint32_t over = bg_series_tally_after(series, until);
 
-        return (int64_t)events_to(series, until) + (over ? series->tallies[over - 1].extra : 0);
+        int64_t count = (int64_t)events_to(series, until) + (over ? series->tallies[over - 1].extra : 0);
+
+        return count < BG_COUNT_MAX ? count : BG_COUNT_MAX; /* inside, the sum stays exact: corrections take away from it */
 }
 
 bool bg_series_span(const BgSeries *series, BgSecond *firstp, BgSecond *lastp)

@@ -2,16 +2,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run every fuzzer that was built for a while, as many at once as there are processors, and print what they found.
 
-Seeds come from corpus/NAME (fuzz_NAME); what a run discovers goes to BUILD/corpus/NAME and is the start of the next one. An
-input that ends in a crash, a leak or a hang is kept in BUILD/findings, with the command that repeats it.
+Seeds of fuzz_NAME are the files of corpus/NAME, and the test vectors of the protocol; words are those of NAME.dict. What a run
+discovers goes to BUILD/corpus/NAME and is the start of the next one. An input that ends in a crash, a leak or a hang is kept in
+BUILD/findings, with the command that repeats it.
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+
+
+def collect_seeds(name, arguments):
+    """All seeds of a fuzzer in one directory; how many."""
+    seeds = arguments.build / "seeds" / name
+    shutil.rmtree(seeds, ignore_errors=True)
+    seeds.mkdir(parents=True)
+    for path in (arguments.corpus / name).glob("*"):
+        shutil.copy(path, seeds)
+    for path in arguments.vectors.glob("*"):
+        if name == "wire" and path.suffix == ".msgpack":
+            shutil.copy(path, seeds)
+        if name == "json" and path.suffix == ".json":
+            message = json.loads(path.read_text(encoding="utf-8")).get("message")
+            if message is not None:
+                (seeds / path.name).write_text(json.dumps(message), encoding="utf-8")
+    return seeds, len(list(seeds.iterdir()))
+
+
+def dictionary(name, arguments):
+    """The words of the formats: kept beside the corpus, or printed by the build from the table of messages."""
+    for path in (arguments.corpus / f"{name}.dict", arguments.build / "proto" / f"{'wire' if name == 'json' else name}.dict"):
+        if path.exists():
+            return [f"-dict={path}"]
+    return []
 
 
 def fuzz(program, arguments):
@@ -19,15 +47,12 @@ def fuzz(program, arguments):
     corpus, findings = arguments.build / "corpus" / name, arguments.build / "findings"
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(exist_ok=True)
-    seeds = arguments.corpus / name
+    seeds, n_seeds = collect_seeds(name, arguments)
     command = [str(program), f"-max_total_time={arguments.seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
-               f"-artifact_prefix={findings}/{name}-", str(corpus), *([str(seeds)] if seeds.is_dir() else [])]
-    dictionary = arguments.corpus / f"{name}.dict"
-    if dictionary.exists():
-        command.insert(1, f"-dict={dictionary}")
+               f"-artifact_prefix={findings}/{name}-", *dictionary(name, arguments), str(corpus), str(seeds)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
                           timeout=arguments.seconds + 120)
-    return name, done.returncode, done.stderr, len(list(seeds.glob("*"))) if seeds.is_dir() else 0
+    return name, done.returncode, done.stderr, n_seeds
 
 
 def number(pattern, text):
@@ -39,6 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--corpus", type=pathlib.Path, required=True)
+    parser.add_argument("--vectors", type=pathlib.Path, required=True)
     parser.add_argument("--seconds", type=int, default=60)
     arguments = parser.parse_args()
     programs = sorted(path for path in arguments.build.rglob("fuzz_*") if path.is_file() and os.access(path, os.X_OK))

@@ -53,33 +53,43 @@ def test_the_papers_estimator_is_reproduced(programs, data, tmp_path):
                            "--time-unit", "year", "--fits", tmp_path / "fits.csv", timeout=900)
     assert done.returncode == 0, done.stderr
     ours = {row["model"]: row for row in table(tmp_path / "fits.csv")}
-    released = {row["model"]: when(row["released_at"]) for row in table(monthly / "releases.csv") if row["released_at"]}
     series = collections.defaultdict(list)
     for row in table(monthly / "tallies.csv"):
         series[row["model"]].append((when(row["to"]), int(row["count"])))
-    worse, compared, agree, interior, wrong_sse = [], 0, 0, 0, []
+    worse, compared, wrong_sse, interior = [], 0, [], []
     for row in table(monthly / "paper-fits.csv"):
-        name, paper = row["model"], tuple(float(row[key]) for key in ("lambda", "mu", "sigma"))
-        if name not in series or paper == START or not all(map(math.isfinite, paper)):
+        if row["model"] not in series or not row["lambda"]:
             continue
-        ends, counts = zip(*sorted(series[name]))
-        total = np.cumsum(counts)
-        years = np.array([(end - released[name]).total_seconds() for end in ends]) / (365.25 * 86400)
+        name, paper = row["model"], tuple(float(row[key]) for key in ("lambda", "mu", "sigma"))
+        if paper == START or not all(map(math.isfinite, paper)):
+            continue
+        total = np.cumsum([count for _, count in sorted(series[name])])
+        years = np.arange(1, len(total) + 1) / 12  # a month is a twelfth of a year, as the paper has it
         fit = ours[name]
         found = tuple(float(fit[key]) for key in ("lambda", "mu", "sigma"))
-        sse, theirs = float(np.sum((curve(*found, years) - total) ** 2)), float(np.sum((curve(*paper, years) - total) ** 2))
-        months = np.arange(1, len(total) + 1) / 12
-        theirs = min(theirs, float(np.sum((curve(*paper, months) - total) ** 2)))
+        sse, theirs = (float(np.sum((curve(*parameters, years) - total) ** 2)) for parameters in (found, paper))
         compared += 1
         if float(fit["sse"]) > 1.001 * theirs + 1e-6:
             worse.append((name, float(fit["sse"]), theirs, fit["status"]))
         if abs(float(fit["sse"]) - sse) > 1e-3 * sse + 1e-3:
             wrong_sse.append((name, float(fit["sse"]), sse))
         if paper[1] > 0.01 and paper[0] < 50 and total[-1] > 0:
-            interior += 1
-            agree += all(abs(one - other) <= 1e-3 * abs(other) for one, other in zip(found, paper))
-    print(f"{compared} compared, {len(worse)} worse: {worse[:20]}\n{agree} of {interior} interior solutions agree to 3 digits")
-    assert compared > 500 and interior > 100
+            agrees = all(abs(one - other) <= 1e-3 * abs(other) for one, other in zip(found, paper))
+            interior.append((name, agrees, theirs, sse, int(total[-1])))
+
+    # Most interior solutions are not determined to three digits: a curve through every point is a step, of which any sigma that is
+    # small enough, or a flat line, of which any sigma that is large enough, will do; and where the paper's solver stopped before
+    # the minimum, ours is lower. What is left are the rows where both are at one and the same minimum.
+    determined = [row for row in interior if row[2] > 1e-6 * row[4]]
+    same_minimum = [row for row in determined if row[2] <= row[3] * (1 + 1e-9)]
+    print(f"{compared} compared, {len(worse)} worse: {worse}\n{len(interior)} interior solutions: {sum(row[1] for row in interior)} agree to "
+          f"3 digits; {len(interior) - len(determined)} fit every point, {len(determined) - len(same_minimum)} lie above our minimum, of the "
+          f"other {len(same_minimum)} {sum(row[1] for row in same_minimum)} agree\nThose that do not:")
+    for name, agrees, theirs, sse, n in interior:
+        if not agrees and theirs > 1e-6 * n:
+            print(f"  {name}: {n} fine-tunes, residual sum of squares of the paper {theirs:.9g}, ours {sse:.9g}")
+    assert compared > 1500 and len(same_minimum) >= 50
     assert not wrong_sse, wrong_sse[:10]
     assert len(worse) <= 0.01 * compared
-    assert agree >= 0.95 * interior
+    assert all(sse <= theirs * (1 + 1e-9) + 1e-6 for _, agrees, theirs, sse, _ in interior if not agrees)
+    assert sum(row[1] for row in same_minimum) >= 0.95 * len(same_minimum)

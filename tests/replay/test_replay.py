@@ -3,6 +3,7 @@
 import gzip
 import json
 import pathlib
+import random
 import sys
 
 import numpy as np
@@ -36,6 +37,32 @@ def test_the_same_files_give_the_same_bytes_whatever_the_threads(programs, ecosy
         replay(programs, files, tmp_path / name, "--threads", threads, "--every", "30d")
     assert outputs(tmp_path / "one") == outputs(tmp_path / "two") == outputs(tmp_path / "again")
     assert (tmp_path / "one" / "forecasts.jsonl").stat().st_size > 10_000
+
+
+def test_renames_and_mergers_between_an_origin_and_midnight(programs, tmp_path):
+    """Models that become part of another one hours after an origin: the forecast of the origin is there, under the old name,
+    and the bytes are the same for any number of threads."""
+    rng, day = random.Random(7), 86_400
+    start = 1_672_531_200  # 2023-01-01T00:00:00Z
+    events = []
+    for n in range(8):
+        events += [{"t": "add", "model": f"a/small-{n}", "child": f"x/first-{n}", "at": start + 9 * 3600}]
+        events += [{"t": "add", "model": f"a/small-{n}", "child": f"x{i}/c-{n}-{i}", "at": start + 9 * 3600 + rng.randrange(1, 25 * day)}
+                   for i in range(12)]
+        events += [{"t": "move", "from": f"a/small-{n}", "to": "b/large", "at": start + 31 * day + 12 * 3600 + n}]
+    events += [{"t": "add", "model": "b/large", "child": f"y{i % 90}/c{i}", "at": start + rng.randrange(60 * day)} for i in range(500)]
+    events += [{"t": "remove", "model": "b/large", "child": f"y{i % 90}/c{i}", "at": start + rng.randrange(30 * day, 70 * day)}
+               for i in range(40)]
+    events += [{"t": "release", "model": f"a/small-{n}", "at": start + rng.randrange(9 * 3600)} for n in range(4)]
+    events.sort(key=lambda event: event["at"])
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(json.dumps({**event, "at": event["at"] * 1_000_000}) + "\n" for event in events))
+    for threads in (1, 2, 3):
+        replay(programs, [path], tmp_path / str(threads), "--threads", threads, "--every", "1mo")
+    assert outputs(tmp_path / "1") == outputs(tmp_path / "2") == outputs(tmp_path / "3")
+    lines = json_lines(tmp_path / "1" / "forecasts.jsonl")
+    assert {line["model"] for line in lines if line["origin"].startswith("2023-02-01")} >= {f"a/small-{n}" for n in range(8)}
+    assert {line["model"] for line in lines if line["origin"] >= "2023-02-02"} == {"b/large"}
 
 
 def test_compressed_files_and_another_order_of_files_change_nothing(programs, ecosystem, tmp_path):
@@ -105,7 +132,8 @@ def test_parameters_are_recovered_as_often_as_their_intervals_promise(programs, 
     mean, covariance, m, age = [1.0, 2.0 + np.log(30.4375), 0.5], np.diag([1.0, 1.0, 0.5]), 3, 900
     models = draw_models(rng, 2000, mean, covariance, m, age)
     files = write_history(tmp_path / "history", models, age)
-    replay(programs, files, tmp_path / "out", "--every", f"{age}d", "--horizons", "90d", "--m", m, "--dispersion", 1, "--forecaster", "process")
+    replay(programs, files, tmp_path / "out", "--every", f"{age}d", "--horizons", "90d", "--m", m, "--dispersion", 1,
+           "--forecaster", "process", "--surge-threshold", 0)
     last = last_of_each(json_lines(tmp_path / "out" / "forecasts.jsonl"))
     inside, n = np.zeros(3), 0
     for number, (theta, ages) in enumerate(models):

@@ -40,7 +40,8 @@ def truth(eco):
     return {row["model"]: int(row["count"]) for row in rows(eco / "params.csv") if int(row["count"])}
 
 
-@pytest.mark.parametrize("command", ["", "send", "replay", "watch", "top", "show", "list", "status", "simulate"])
+@pytest.mark.parametrize("command", ["", "send", "replay", "watch", "top", "show", "plot", "milestone", "why", "surges", "list",
+                                     "status", "simulate"])
 def test_help_begins_with_examples(programs, command):
     done = programs.run(programs.burgeon, *([command] if command else []), "--help")
     assert done.returncode == 0 and "burgeon" in done.stdout and not done.stderr

@@ -168,7 +168,7 @@ def test_silence_of_the_source_makes_forecasts_stale(new_daemon):
     assert heartbeat["input_age_s"] > 0.9
     assert daemon.query("get", model="a/base")["series"][0]["count"] == 30, "a count does not grow stale"
     daemon.feed("again").submit([add("a/base", "one/more", T0 + 201 * DAY)])
-    assert status() != "stale_input", "and the first batch ends it"
+    subscriber.wait(lambda topic, message: topic == "heartbeat/" and status() != "stale_input")  # the first batch ends it
 
 
 def test_times_of_updates_are_microseconds_now(daemon):

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-License-Identifier: MIT
 """One terminal for two programs: a full-screen one above, a few lines of our own below.
 
 The program above runs on a pseudo-terminal that is a few rows shorter than the real one, so whatever it draws stays above; its

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-License-Identifier: MIT
 """./do demo: years of a whole ecosystem through a real burgeond in about a minute, and what a subscriber sees of it.
 
 Everything lives in a scratch directory that is removed at the end. Every program here is the one that users run; nothing is
@@ -325,8 +325,9 @@ class Demo:
     def leaderboard(self):
         done = self.run("top", "--plain", "--count", "1")
         lines = done.stdout.rstrip().split("\n")
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
         for line in lines[:14]:
-            self.say("   " + line)
+            self.say(line[:width - 1])
 
     def pointers(self):
         flags = f" {' '.join(self.flags)}" if self.flags else ""
