@@ -37,7 +37,7 @@ def feed_days(daemon, feed, days):
 @pytest.fixture(scope="module")
 def asked(programs, tmp_path_factory):
     """Half a year of two models, and on the last day forty people take up one of them."""
-    daemon = Daemon(programs, tmp_path_factory.mktemp("answers") / "burgeond").start()
+    daemon = Daemon(programs, tmp_path_factory.mktemp("answers") / "burgeond", arguments=("--settle", "0s")).start()
     feed = daemon.feed()
     feed.submit([{"t": "release", "model": model, "at": T0} for model in (BASE, SURGING)])
     feed_days(daemon, feed, range(1, 181))
