@@ -54,7 +54,7 @@ typedef struct BgSubscriber BgSubscriber;
 
 typedef struct BgSubscriberSpec {
         const char *endpoint;      /* NULL: BG_UPDATES_ENDPOINT */
-        const char *const *topics; /* prefixes: "" everything, forecast/, surge/, forecast/ORG/MODEL/ .. */
+        const char *const *topics; /* prefixes: "" everything, forecast/, surge/, forecast/ORG/MODEL/, org/ORG/, ecosystem/ .. */
         size_t n_topics;           /* 0: everything */
         int stale_after_ms;        /* silence (the daemon's heart beats every second) that counts as stale; 0: 3500 */
         int queue_max;             /* messages held for a slow reader, then they are lost (and said so); 0: 100,000 */
@@ -68,11 +68,13 @@ typedef enum BgItemKind {
         BG_ITEM_GAP,       /* updates were lost; of a named series: the item after this one is its current value */
         BG_ITEM_STALE,     /* nothing was heard for stale_after_ms; said once per silence, any other item ends it */
         BG_ITEM_EPOCH,     /* the daemon's numbering began anew: forget everything; welcomes and last values follow */
+        BG_ITEM_ORG,       /* an organisation's aggregates, or the last ones after a welcome */
+        BG_ITEM_ECOSYSTEM, /* those of all models, likewise */
 } BgItemKind;
 
 /** Lost updates. Of one series or incident: its revisions after `have` and before `got`. Of the stream as a whole: sequence numbers. */
 typedef struct BgGap {
-        BgStr model;  /* "" when only the numbers tell that something is missing; the library then resubscribes by itself */
+        BgStr model;  /* of aggregates: the organisation, or "ecosystem"; "" when only the numbers tell that something is missing; the library then resubscribes by itself */
         int relation; /* BgRelation */
         BgStr surge;  /* id of the incident, "" for a forecast */
         int64_t have; /* last revision (sequence number) that came */
@@ -88,6 +90,8 @@ typedef struct BgItem {
                 const BgForecast *forecast;
                 const BgSurge *surge;
                 const BgHeartbeat *heartbeat;
+                const BgOrg *org;
+                const BgEcosystem *ecosystem;
                 BgGap gap;
                 struct {
                         int64_t silent_ms;

@@ -41,6 +41,8 @@ struct BgSubscriber {
                 BgForecast forecast;
                 BgSurge surge;
                 BgHeartbeat heartbeat;
+                BgOrg org;
+                BgEcosystem ecosystem;
         } body;
 };
 
@@ -266,6 +268,49 @@ static int take_surge(BgSubscriber *subscriber, BgStr topic, BgStr payload)
         return r < 0 ? r : 0;
 }
 
+static int take_org(BgSubscriber *subscriber, BgStr topic, BgStr payload)
+{
+        const BgOrg *org = &subscriber->body.org;
+        BgItem *item;
+        int r = unpack(subscriber, &bg_proto_org, payload);
+
+        if (r)
+                return r;
+        see_epoch(subscriber, topic, org->epoch);
+        r = see_seq(subscriber, topic, org->seq, org->seq - 1);
+        if (r)
+                return r;
+        r = see_revision(subscriber, topic, (BgGap){ .model = org->org, .relation = org->relation }, org->rev, org->prev_rev);
+        if (r > 0) {
+                item = push(subscriber, BG_ITEM_ORG, topic);
+                item->org = org;
+                item->payload = payload;
+        }
+        return r < 0 ? r : 0;
+}
+
+static int take_ecosystem(BgSubscriber *subscriber, BgStr topic, BgStr payload)
+{
+        const BgEcosystem *ecosystem = &subscriber->body.ecosystem;
+        BgItem *item;
+        int r = unpack(subscriber, &bg_proto_ecosystem, payload);
+
+        if (r)
+                return r;
+        see_epoch(subscriber, topic, ecosystem->epoch);
+        r = see_seq(subscriber, topic, ecosystem->seq, ecosystem->seq - 1);
+        if (r)
+                return r;
+        r = see_revision(subscriber, topic, (BgGap){ .model = BG_STR("ecosystem"), .relation = ecosystem->relation }, ecosystem->rev,
+                         ecosystem->prev_rev);
+        if (r > 0) {
+                item = push(subscriber, BG_ITEM_ECOSYSTEM, topic);
+                item->ecosystem = ecosystem;
+                item->payload = payload;
+        }
+        return r < 0 ? r : 0;
+}
+
 static int take_heartbeat(BgSubscriber *subscriber, BgStr topic, BgStr payload)
 {
         BgItem *item;
@@ -336,6 +381,10 @@ static int take(BgSubscriber *subscriber)
                 return take_forecast(subscriber, topic, payload);
         if (begins(topic, "surge/"))
                 return take_surge(subscriber, topic, payload);
+        if (begins(topic, "org/"))
+                return take_org(subscriber, topic, payload);
+        if (begins(topic, "ecosystem/"))
+                return take_ecosystem(subscriber, topic, payload);
         if (begins(topic, "heartbeat/"))
                 return take_heartbeat(subscriber, topic, payload);
         if (begins(topic, "welcome/"))

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/io/aggregator.h"
 #include "daemon/io/commit.h"
 #include "daemon/io/ingest.h"
 #include "daemon/io/notify.h"
@@ -38,6 +39,7 @@ typedef struct App {
         BgCore *core;
         BgCommit commit;
         BgRefit refit;
+        BgAggregator aggregator;
         BgPublish publish;
         BgQueryDoor query;
         BgIngest ingest;
@@ -182,7 +184,8 @@ static void commit_closed(void *data)
 
 static void refit_closed(void *data) { bg_commit_close(&((App *)data)->commit, commit_closed, data); }
 static void publish_closed(void *data) { bg_refit_close(&((App *)data)->refit, refit_closed, data); }
-static void query_closed(void *data) { bg_publish_close(&((App *)data)->publish, publish_closed, data); }
+static void aggregator_closed(void *data) { bg_publish_close(&((App *)data)->publish, publish_closed, data); }
+static void query_closed(void *data) { bg_aggregator_close(&((App *)data)->aggregator, aggregator_closed, data); }
 static void ingest_closed(void *data) { bg_query_close(&((App *)data)->query, query_closed, data); }
 
 /* Everything taken is durable and acknowledged, or has failed for good: take the house down, last room first. */
@@ -226,6 +229,7 @@ static void stop(App *app, int exit_code)
         bg_ingest_stop(&app->ingest);
         bg_query_stop(&app->query);
         bg_refit_stop(&app->refit);
+        bg_aggregator_stop(&app->aggregator);
         if (app->core)
                 save_state(app);
         app->last_commit.done = on_last_commit;
@@ -269,6 +273,7 @@ static void configure(App *app, const BgConfig *config)
         app->core_spec.stale_after_us = spec.stale_after_us;
         app->core_spec.audit_every = spec.audit_every;
         app->core_spec.surge_threshold = spec.surge_threshold;
+        app->core_spec.publish_bursts = spec.publish_bursts;
         bg_core_configure(app->core, &app->core_spec);
         bg_refit_configure(&app->refit, &(BgRefitSpec){ .coalesce_us = config->coalesce_us, .series_per_job = (size_t)config->series_per_job });
         bg_log_set_level(bg_config_log_level(config));
@@ -508,6 +513,8 @@ static int open_modules(App *app)
         r = bg_commit_open(&app->commit, &app->loop, app->store, &app->health, &commit);
         if (!r)
                 r = bg_refit_open(&app->refit, &app->loop, &refit, app->core, &app->health);
+        if (!r)
+                r = bg_aggregator_open(&app->aggregator, &app->loop, app->core, &app->health);
         return r ? cannot(r, "threads cannot be started", "") : open_doors(app);
 }
 

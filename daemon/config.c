@@ -121,7 +121,7 @@ static const Key g_keys[] = {
           "Series handed to a worker at once." },
 
         { "process", "log_level", KIND_WORD, AT(log_level), "info", 0, 0, g_levels, true, "error, warning, notice, info or debug." },
-        { "process", "shutdown_deadline", KIND_DURATION, AT(shutdown_deadline_us), "10s", 100e3, SECONDS(3600), NULL, true,
+        { "process", "shutdown_deadline", KIND_DURATION, AT(shutdown_deadline_us), "60s", 100e3, SECONDS(3600), NULL, true,
           "After a request to stop the program ends by then, if need be with exit code 70." },
 };
 enum { N_KEYS = sizeof(g_keys) / sizeof(g_keys[0]) };

@@ -28,6 +28,7 @@ typedef struct Arguments {
         size_t n_files;
         const char *out_dir;
         const char *fits_path;
+        const char *relation;
         const char *every;
         const char *learned_path;
         bool learned_start;
@@ -51,6 +52,7 @@ static void print_help(void)
                "  --replay FILE..        events from CSV or JSON Lines, plain or gzip, in any order\n"
                "  --out DIR              write forecasts.jsonl, surges.jsonl and report.json here\n"
                "  --fits FILE.csv        write the last fit of every model\n"
+               "  --relation WORD        .. of this relation: adapter, quantized, merge, download [finetune]\n"
                "  --every 1mo|30d        forecast at multiples of each model's age [at its revisions]\n"
                "  --learned-start        begin with the figures that a daemon begins with [learn all from the past of these files]\n"
                "  --learned-out FILE.h   write what was learned across models, as such figures\n"
@@ -98,6 +100,7 @@ static const Own g_own[] = {
         { "config", ACTION_RUN, offsetof(Arguments, config_path), 0 },
         { "out", ACTION_RUN, offsetof(Arguments, out_dir), 0 },
         { "fits", ACTION_RUN, offsetof(Arguments, fits_path), 0 },
+        { "relation", ACTION_RUN, offsetof(Arguments, relation), 0 },
         { "every", ACTION_RUN, offsetof(Arguments, every), 0 },
         { "learned-out", ACTION_RUN, offsetof(Arguments, learned_path), 0 },
         { "learned-start", ACTION_RUN, 0, offsetof(Arguments, learned_start) },
@@ -250,6 +253,13 @@ static int replay(const Arguments *arguments, const BgConfig *config)
                 return usage("%s", "--replay needs files of events");
         if (!arguments->out_dir && !arguments->fits_path)
                 return usage("%s", "--replay needs --out DIR or --fits FILE.csv: where to write to");
+        if (arguments->relation) {
+                int relation;
+
+                if (bg_proto_relation_find(&relation, bg_str(arguments->relation)))
+                        return usage("--relation: expected finetune, adapter, quantized, merge or download, got `%s`", arguments->relation);
+                spec.fits_relation = (BgRelation)relation;
+        }
         if (arguments->every && parse_every(&spec, arguments->every))
                 return EX_USAGE;
         return bg_replay_main(&spec);

@@ -56,6 +56,27 @@
         "\"counters\":[{\"name\":\"events_accepted\",\"n\":145400}],\"rejected\":[{\"name\":\"future\",\"n\":3}]," \
         "\"gauges\":[{\"name\":\"dirty\",\"n\":12}],\"receipts\":[" COVERAGE "]}"
 
+#define SPREAD "{\"mean\":61.5,\"q10\":0,\"q25\":2,\"q50\":12,\"q75\":48.5,\"q90\":160}"
+#define FITS \
+        "{\"n\":14,\"lambda\":{\"mean\":3.5,\"q10\":1.25,\"q25\":2,\"q50\":3.125,\"q75\":4.5,\"q90\":6},\"mu\":{\"mean\":5.25,\"q10\":4," \
+        "\"q25\":4.75,\"q50\":5.25,\"q75\":5.75,\"q90\":6.5},\"sigma\":{\"mean\":1.375,\"q10\":0.75,\"q25\":1,\"q50\":1.25,\"q75\":1.75," \
+        "\"q90\":2.25}}"
+#define EXPECTED "{\"mean\":52.25,\"q05\":0,\"q10\":0,\"q25\":1,\"q50\":9,\"q75\":41,\"q90\":152,\"q95\":297}"
+#define AGED "{\"days\":182.625,\"n\":31,\"count\":" SPREAD ",\"weight\":0.875,\"expected\":" EXPECTED "}"
+#define ORG \
+        "{" NUMBERS "\"org\":\"meta-llama\",\"relation\":\"finetune\",\"rev\":88,\"prev_rev\":87,\"at\":\"2025-02-01T12:00:00Z\"," \
+        "\"as_of\":\"2025-02-01T11:59:30Z\",\"models\":58,\"with_children\":44,\"children\":21480,\"share\":0.125,\"new_30d\":1022," \
+        "\"surges\":1,\"largest\":\"meta-llama/Llama-3.1-8B\",\"largest_count\":1207,\"ok\":" FITS ",\"weak\":{\"n\":0},\"ages\":[" AGED "]}"
+#define ORG_SHARE "{\"org\":\"meta-llama\",\"models\":58,\"children\":21480,\"share\":0.125,\"new_30d\":1022}"
+#define HISTOGRAM "{\"edges\":[0.5,1,2,4,8],\"counts\":[12,41,96,30]}"
+#define ECOSYSTEM \
+        "{" NUMBERS "\"relation\":\"finetune\",\"rev\":912,\"prev_rev\":911,\"at\":\"2025-02-01T12:00:00Z\"," \
+        "\"as_of\":\"2025-02-01T11:59:30Z\",\"models\":2353,\"with_children\":812,\"children\":170920,\"new_30d\":6120,\"orgs\":17," \
+        "\"surges\":3,\"n_80\":42,\"share_80\":0.0178,\"gini\":0.984,\"lorenz\":[0,0.25,1],\"top\":[" ORG_SHARE "],\"growing\":[" ORG_SHARE \
+        "],\"ok\":" FITS ",\"weak\":{\"n\":0},\"lambda\":" HISTOGRAM ",\"mu\":{\"edges\":[3,5,7],\"counts\":[100,79]}," \
+        "\"sigma\":{\"edges\":[0.5,1,2],\"counts\":[80,99]},\"lambda_mu\":0.375,\"lambda_sigma\":0.25,\"mu_sigma\":0.5,\"ages\":[{\"days\":182.625," \
+        "\"n\":1874,\"count\":" SPREAD "}]}"
+
 #define GOOD(name_, type_, doc_, json_) { .name = name_, .type = &bg_proto_##type_, .json = json_, .doc = doc_ }
 #define BAD(name_, type_, error_, doc_, json_) \
         { .name = name_, .type = &bg_proto_##type_, .json = json_, .error = BG_ERROR_##error_, .doc = doc_ }
@@ -108,10 +129,19 @@ const BgExample bg_examples[] = {
         GOOD("heartbeat", heartbeat, "once a second",
              "{" NUMBERS "\"at\":\"2025-02-01T12:00:00Z\",\"watermark\":\"2025-02-01T11:59:30Z\",\"input_age_s\":29.5,\"models\":2353,"
              "\"events\":145383,\"dirty\":12,\"health\":\"ok\"}"),
+        GOOD("spread", spread, "of 31 counts", SPREAD),
+        GOOD("fits", fits, "of 14 models", FITS),
+        GOOD("expected", expected, "of a new model at half a year", EXPECTED),
+        GOOD("aged", aged, "an organisation's models at half a year", AGED),
+        GOOD("org", org, "an organisation", ORG),
+        GOOD("org_share", org_share, "one in a ranking", ORG_SHARE),
+        GOOD("histogram", histogram, "four bins", HISTOGRAM),
+        GOOD("ecosystem", ecosystem, "all together", ECOSYSTEM),
         GOOD("request", request, "the largest five of an organisation",
              "{\"v\":1,\"id\":11,\"q\":\"list\",\"prefix\":\"meta-llama/\",\"sort\":\"growth\",\"limit\":5,\"spark\":12}"),
         GOOD("request_forecast", request, "horizons of one's own",
              "{\"v\":1,\"id\":12,\"q\":\"forecast\"," LLAMA ",\"relation\":\"adapter\",\"horizons\":[0.5,14]}"),
+        GOOD("request_org", request, "an organisation", "{\"v\":1,\"id\":14,\"q\":\"org\",\"target\":\"meta-llama\"}"),
         GOOD("request_milestone", request, "when are there 2,000?", "{\"v\":1,\"id\":14,\"q\":\"milestone\"," LLAMA ",\"count\":2000}"),
         GOOD("request_why", request, "why was this incident opened?", "{\"v\":1,\"id\":15,\"q\":\"why\",\"target\":\"surge-41-3\"}"),
         GOOD("endpoint", endpoint, "a door", "{\"name\":\"submit\",\"endpoint\":\"tcp://127.0.0.1:7702\"}"),
@@ -126,6 +156,10 @@ const BgExample bg_examples[] = {
         GOOD("reply", reply, "the answer to `info`", "{\"v\":1,\"id\":10,\"q\":\"info\",\"epoch\":4,\"seq\":18231,\"info\":" INFO "}"),
         GOOD("reply_forecasts", reply, "a forecast asked for",
              "{\"v\":1,\"id\":12,\"q\":\"forecast\",\"epoch\":4,\"seq\":18231,\"forecasts\":[" FORECAST "]}"),
+        GOOD("reply_orgs", reply, "an organisation asked for",
+             "{\"v\":1,\"id\":14,\"q\":\"org\",\"epoch\":4,\"seq\":18231,\"total\":1,\"orgs\":[" ORG "]}"),
+        GOOD("reply_ecosystem", reply, "the ecosystem",
+             "{\"v\":1,\"id\":15,\"q\":\"ecosystem\",\"epoch\":4,\"seq\":18231,\"ecosystem\":" ECOSYSTEM "}"),
         GOOD("reply_milestone", reply, "a milestone asked for",
              "{\"v\":1,\"id\":14,\"q\":\"milestone\",\"epoch\":4,\"seq\":18231,\"milestone\":" MILESTONE "}"),
         GOOD("reply_error", reply, "a typed error",

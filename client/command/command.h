@@ -40,8 +40,8 @@ typedef struct BgCommand {
 /** Commands by name; ends with a NULL name. */
 extern const BgCommand bg_commands[];
 
-#define BG_COMMANDS(M) M(send) M(replay) M(watch) M(top) M(show) M(plot) M(milestone) M(why) M(surges) M(list) M(status) \
-        M(simulate)
+#define BG_COMMANDS(M) M(send) M(replay) M(watch) M(top) M(show) M(plot) M(milestone) M(why) M(surges) M(list) M(org) M(orgs) \
+        M(ecosystem) M(status) M(simulate) M(figures)
 #define BG_M(name) int bg_command_##name(BgContext *context, const BgCommand *command, int argc, char **argv);
 BG_COMMANDS(BG_M)
 #undef BG_M

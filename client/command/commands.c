@@ -17,11 +17,12 @@ const BgCommand bg_commands[] = {
           "Examples:\n"
           "  burgeon watch                                    everything\n"
           "  burgeon watch surge/                             incidents only\n"
-          "  burgeon watch forecast/aurora-lab/ --json        one organisation, as JSON Lines\n"
+          "  burgeon watch forecast/aurora-lab/ --json        one organisation's models, as JSON Lines\n"
+          "  burgeon watch org/ ecosystem/                    aggregates of organisations and of all models\n"
           "  burgeon watch forecast/aurora-lab/Polaris-7B/ --count 1   the last forecast of one model\n",
           "[TOPIC..]",
-          "A topic is a prefix: forecast/, surge/, forecast/ORG/, forecast/ORG/MODEL/. The last value of everything it\n"
-          "matches comes first, then updates. A gap (updates were lost), a stale stream (the daemon is silent) and a new\n"
+          "A topic is a prefix: forecast/, surge/, forecast/ORG/, forecast/ORG/MODEL/, org/ORG/, ecosystem/. The last value\n"
+          "of everything it matches comes first, then updates. A gap (updates were lost), a stale stream (the daemon is silent) and a new\n"
           "epoch (the daemon began anew) are said on stderr, with --json on stdout.\n",
           bg_command_watch },
         { "list", "models in order of size, growth or forecast",
@@ -36,6 +37,42 @@ const BgCommand bg_commands[] = {
           "  burgeon show meta-llama/Llama-3.1-8B --horizons 30,365\n"
           "  burgeon show meta-llama/Llama-3.1-8B --relation adapter --json\n",
           "MODEL", NULL, bg_command_show },
+        { "org", "one organisation: its models, and what its next one may expect",
+          "Examples:\n"
+          "  burgeon org meta-llama\n"
+          "  burgeon org meta-llama --relation adapter --json\n",
+          "NAME",
+          "The organisation is the part of a model's name before the slash. What a new model may expect is learned from the\n"
+          "organisation's own models and from all, by as much as organisations differ: of one with few models, it is what all do.\n",
+          bg_command_org },
+        { "orgs", "organisations in order of size or growth",
+          "Examples:\n"
+          "  burgeon orgs                        the 50 largest\n"
+          "  burgeon orgs --sort growth          by new children of the last 30 days\n",
+          "", NULL, bg_command_orgs },
+        { "ecosystem", "all models together: concentration, parameters, leaders",
+          "Examples:\n"
+          "  burgeon ecosystem\n"
+          "  burgeon ecosystem --relation download --json\n",
+          "", NULL, bg_command_ecosystem },
+        { "figures", "the figures of the 2025 paper, drawn from files",
+          "Examples:\n"
+          "  burgeon figures releases.csv tallies.csv -o figures              figure-1.svg .. figure-5.svg\n"
+          "  burgeon figures releases.csv events.csv -o figures --png --top 20\n"
+          "  burgeon figures releases.csv tallies.csv -o figures --estimator likelihood\n",
+          "FILE..",
+          "Draws from data files what the figures of Bhandari, Chen and Gao, 'Forecasting Open-Weight AI Model Growth on\n"
+          "Hugging Face' (arXiv:2502.15987), show by their captions:\n"
+          "  1  new children by month of age, a line a model, coloured by the day of its release\n"
+          "  2  (a) distributions of lambda, mu and sigma, (b) their pairs, on logarithmic axes\n"
+          "  3  densities of the cumulative counts at 2, 6 and 12 months, by organisation, of models with 1 <= lambda <= 10\n"
+          "  4  cumulative children by month of age, a line a model, coloured by the year of its release\n"
+          "  5  the largest models: counted (points) and fitted (curve), on a logarithmic axis\n"
+          "burgeond makes the fits; it is looked for beside this program, then on PATH. By default they are the paper's own: least\n"
+          "squares, m = 1, t in years. Many models have no finite optimum under it (lambda and mu run away together): they are left\n"
+          "out of figures 2 and 3, and counted in the caption.\n"
+          "Months are of 30.4375 days; a tally that ends within four days of one is that month's.\n",
+          bg_command_figures },
         { "plot", "history and forecast as a chart, in the terminal or a file",
           "Examples:\n"
           "  burgeon plot meta-llama/Llama-3.1-8B                       in the terminal\n"

@@ -149,18 +149,21 @@ static void print_row(const BgContext *context, const BgListing *item, int64_t r
 
 void bg_print_table(const BgContext *context, const BgListing *items, size_t n, int64_t first, int width)
 {
+        char head[40] = "model";
         const int fixed = 78;
-        int longest = 16, name_width, spark_width;
+        int longest = 17, name_width, spark_width;
 
+        if (n && items[0].relation)
+                snprintf(head, sizeof(head), "model (%s)", bg_proto_relation_name(items[0].relation));
         for (size_t i = 0; i < n; i++)
                 longest = (int)items[i].model.len > longest ? (int)items[i].model.len : longest;
         if (!isatty(STDOUT_FILENO))
                 width = fixed + longest + 27; /* a pipe gets the names whole */
         name_width = width - fixed < longest ? width - fixed : longest;
-        name_width = name_width < 16 ? 16 : name_width;
+        name_width = name_width < 17 ? 17 : name_width;
         spark_width = width - fixed - name_width;
         spark_width = spark_width > 52 ? 52 : spark_width < 4 ? 0 : spark_width;
-        printf("%s%4s  %-*s %10s %8s %8s %7s  %-15s %-11s %s%s\n", bg_print_color(context->color_out, DIM), "#", name_width, "model",
+        printf("%s%4s  %-*s %10s %8s %8s %7s  %-15s %-11s %s%s\n", bg_print_color(context->color_out, DIM), "#", name_width, head,
                "count", "+7 d", "+30 d", "in 90 d", "10 - 90 %", "status", spark_width ? "by week" : "",
                bg_print_color(context->color_out, RESET));
         for (size_t i = 0; i < n; i++)

@@ -11,6 +11,9 @@ int bg_print_json(const BgProtoType *type, const void *message);
 /** A forecast or a transition of an incident in one line for people. */
 void bg_print_forecast(const BgContext *context, const BgForecast *forecast);
 void bg_print_surge(const BgContext *context, const BgSurge *surge);
+/** Aggregates in one line. */
+void bg_print_org(const BgContext *context, const BgOrg *org);
+void bg_print_ecosystem(const BgContext *context, const BgEcosystem *ecosystem);
 /** The text of that line without colours, for screens: at most `size` bytes, NUL-terminated. */
 void bg_print_surge_text(char *text, size_t size, const BgSurge *surge);
 

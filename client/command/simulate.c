@@ -32,7 +32,7 @@ static int failed(const BgContext *context, int r, const char *directory, const 
         return r == -ENOMEM ? EX_OSERR : r == -EINVAL ? EX_USAGE : EX_CANTCREAT;
 }
 
-static void summarize(const BgContext *context, const BgEcosystem *eco, const char *directory)
+static void summarize(const BgContext *context, const BgSimulatedEcosystem *eco, const char *directory)
 {
         char models[BG_TEXT_MAX], events[BG_TEXT_MAX], incidents[BG_TEXT_MAX];
 
@@ -65,7 +65,7 @@ int bg_command_simulate(BgContext *context, const BgCommand *command, int argc, 
                 { NULL, 0, 0, NULL, NULL, 0, 0, NULL },
         };
         BgEcosystemSpec spec;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
         Report state;
         char **operands;
         int n_operands, r;

@@ -59,7 +59,8 @@ static void tell_heartbeat(const Watch *watch, const BgHeartbeat *heartbeat)
 
 static bool is_update(const Watch *watch, const BgItem *item)
 {
-        return item->kind == BG_ITEM_FORECAST || item->kind == BG_ITEM_SURGE || (item->kind == BG_ITEM_HEARTBEAT && watch->heartbeats);
+        return item->kind == BG_ITEM_FORECAST || item->kind == BG_ITEM_SURGE || item->kind == BG_ITEM_ORG ||
+               item->kind == BG_ITEM_ECOSYSTEM || (item->kind == BG_ITEM_HEARTBEAT && watch->heartbeats);
 }
 
 static void tell(Watch *watch, const BgItem *item)
@@ -78,6 +79,18 @@ static void tell(Watch *watch, const BgItem *item)
                         bg_print_json(&bg_proto_surge, item->surge);
                 else
                         bg_print_surge(context, item->surge);
+                break;
+        case BG_ITEM_ORG:
+                if (context->json)
+                        bg_print_json(&bg_proto_org, item->org);
+                else
+                        bg_print_org(context, item->org);
+                break;
+        case BG_ITEM_ECOSYSTEM:
+                if (context->json)
+                        bg_print_json(&bg_proto_ecosystem, item->ecosystem);
+                else
+                        bg_print_ecosystem(context, item->ecosystem);
                 break;
         case BG_ITEM_HEARTBEAT:
                 if (watch->heartbeats)
@@ -152,7 +165,7 @@ int bg_command_watch(BgContext *context, const BgCommand *command, int argc, cha
         for (int i = 0; i < n_operands; i++)
                 if (operands[i][0] && strncmp(operands[i], "forecast/", 9) && strncmp(operands[i], "surge/", 6) &&
                     strncmp(operands[i], "heartbeat/", 10) && strncmp(operands[i], "org/", 4) && strncmp(operands[i], "ecosystem/", 10))
-                        return bg_usage(context, command, "topics begin with forecast/ or surge/; did you mean forecast/%s%s?", operands[i],
+                        return bg_usage(context, command, "topics begin with forecast/, surge/, org/ or ecosystem/; did you mean forecast/%s%s?", operands[i],
                                         operands[i][strlen(operands[i]) - 1] == '/' ? "" : "/");
         r = bg_subscriber_new(&subscriber, &(BgSubscriberSpec){ .endpoint = context->updates, .topics = (const char *const *)operands,
                                                                 .n_topics = (size_t)n_operands });

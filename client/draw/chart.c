@@ -154,6 +154,20 @@ void bg_draw_text(cairo_t *cr, double x, double y, const BgTextStyle *style, con
         cairo_new_path(cr);
 }
 
+void bg_draw_halo(cairo_t *cr, double x, double y, const BgTextStyle *style, const char *text)
+{
+        double width = bg_text_extent(cr, style->size, style->bold, text);
+
+        cairo_save(cr);
+        cairo_move_to(cr, style->align == BG_ALIGN_RIGHT ? x - width : style->align == BG_ALIGN_CENTER ? x - width / 2 : x, y);
+        cairo_text_path(cr, text);
+        use(cr, bg_color_fade(bg_color_paper, .85));
+        cairo_set_line_width(cr, 2.5);
+        cairo_stroke(cr);
+        cairo_restore(cr);
+        bg_draw_text(cr, x, y, style, text);
+}
+
 void bg_draw_text_within(cairo_t *cr, double x, double y, double width, const BgTextStyle *style, const char *text)
 {
         char cut[512];
@@ -227,8 +241,10 @@ BgScale bg_scale_fit(BgScaleKind kind, double lo, double hi)
                 break;
         case BG_SCALE_LINEAR:
                 if (hi - lo < 1e-12 * fmax(fabs(hi), 1)) {
-                        lo -= .5;
-                        hi += .5;
+                        double room = fmax(.5, fabs(hi) * .1);
+
+                        lo -= room;
+                        hi += room;
                 }
                 step = nice_step(hi - lo, 5);
                 scale.lo = floor(lo / step + 1e-9) * step;
@@ -289,13 +305,16 @@ static size_t log_ticks(const BgScale *scale, size_t n_wanted, BgTick *ticks)
         double lo = scale->kind == BG_SCALE_LOG ? scale->lo : 1;
         int first = (int)floor(log10(lo) + 1e-9), last = (int)ceil(log10(scale->hi) - 1e-9);
         int every = (last - first) / (int)(n_wanted ? n_wanted : 1) + 1;
-        bool fine = scale->hi / lo < 12; /* hardly a decade: 2 and 5 are named too */
+        bool fine = floor(log10(scale->hi) + 1e-9) - ceil(log10(lo) - 1e-9) < 1; /* one power of ten at most: 2 and 5 are named too */
         size_t n = 0;
 
         if (scale->kind == BG_SCALE_LOG1P)
                 put(ticks, &n, scale, 0, true, true);
         for (int e = first; e <= last; e++) {
-                put(ticks, &n, scale, pow(10, e), true, (e - first) % every == 0);
+                bool major = (e - first) % every == 0;
+
+                if (major || last - first <= 24) /* of many decades only some are worth a line */
+                        put(ticks, &n, scale, pow(10, e), major, major);
                 for (int k = 2; k < 10 && last - first <= 5; k++)
                         put(ticks, &n, scale, k * pow(10, e), false, fine && (k == 2 || k == 5));
         }
@@ -554,8 +573,9 @@ void bg_panel_points(const BgPanel *panel, const double *x, const double *y, siz
         for (size_t i = 0; i < n; i++) {
                 double px = bg_panel_x(panel, x[i]), py = bg_panel_y(panel, y[i]);
 
-                if (!isfinite(px) || !isfinite(py))
-                        continue;
+                if (!isfinite(px) || !isfinite(py) || px < panel->x - .01 || px > panel->x + panel->w + .01 || py < panel->y - .01 ||
+                    py > panel->y + panel->h + .01)
+                        continue; /* half a mark at the edge would be taken for a mark there */
                 cairo_new_sub_path(panel->cr);
                 cairo_arc(panel->cr, px, py, radius, 0, 2 * M_PI);
                 cairo_fill(panel->cr);

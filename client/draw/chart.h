@@ -67,6 +67,8 @@ typedef struct BgTextStyle {
 /** UTF-8, on its base line at (x, y). */
 void bg_draw_text(cairo_t *cr, double x, double y, const BgTextStyle *style, const char *text);
 double bg_text_extent(cairo_t *cr, double size, bool bold, const char *text);
+/** The same over a halo of paper, to be read above lines. */
+void bg_draw_halo(cairo_t *cr, double x, double y, const BgTextStyle *style, const char *text);
 /** At most `width` wide, cut at the end with an ellipsis. */
 void bg_draw_text_within(cairo_t *cr, double x, double y, double width, const BgTextStyle *style, const char *text);
 
@@ -132,6 +134,7 @@ void bg_panel_line(const BgPanel *panel, const double *x, const double *y, size_
 void bg_panel_steps(const BgPanel *panel, const double *edges, const double *y, size_t n, const BgStroke *stroke, BgColor fill);
 /** Between two curves. */
 void bg_panel_band(const BgPanel *panel, const double *x, const double *low, const double *high, size_t n, BgColor fill);
+/** Those beyond the scales are left out. */
 void bg_panel_points(const BgPanel *panel, const double *x, const double *y, size_t n, double radius, BgColor fill);
 /** A straight line through the field: at x (NaN: at y). */
 void bg_panel_rule(const BgPanel *panel, double x, double y, const BgStroke *stroke);

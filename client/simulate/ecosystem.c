@@ -44,7 +44,7 @@ typedef struct Plan {
 } Plan;
 
 typedef struct Walk {
-        BgEcosystem *out;
+        BgSimulatedEcosystem *out;
         const BgEcosystemSpec *spec;
         BgRandom random;
         BgEcosystemModel *model;
@@ -93,7 +93,7 @@ static int grow(void *itemsp, size_t *capp, size_t n, size_t size)
 
 static int emit(Walk *walk, double at_s, uint32_t author)
 {
-        BgEcosystem *out = walk->out;
+        BgSimulatedEcosystem *out = walk->out;
         int r;
 
         if (at_s >= walk->end_s)
@@ -261,7 +261,7 @@ static void incident_begins(Walk *walk, BgIncident *incident)
 
 static int walk_life(Walk *walk, const Plan *plans, size_t n_plans)
 {
-        BgEcosystem *out = walk->out;
+        BgSimulatedEcosystem *out = walk->out;
         BgIncident incidents[PLANS_MAX];
         Mark marks[MARKS_MAX];
         size_t n_marks = place_marks(walk, plans, n_plans, incidents, marks);
@@ -339,7 +339,7 @@ static size_t draw_plans(Walk *walk, Plan plans[PLANS_MAX])
 
 static int live(Walk *walk)
 {
-        BgEcosystem *out = walk->out;
+        BgSimulatedEcosystem *out = walk->out;
         size_t n_events = out->n_events, n_incidents = out->n_incidents, n_plans;
         Plan plans[PLANS_MAX];
         int r;
@@ -375,7 +375,7 @@ static double expected_events(const BgEcosystemModel *models, const double *size
 }
 
 /* Sizes: quantiles of a log-normal in random order, so that a hub of any size has its giants and its many unknown. */
-static int draw_sizes(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom *random)
+static int draw_sizes(BgSimulatedEcosystem *out, const BgEcosystemSpec *spec, BgRandom *random)
 {
         size_t n = out->n_models;
         double *sizes = malloc(2 * n * sizeof(*sizes)), *shares = sizes + n, scale = 1, size_max = spec->children_max / 4.0;
@@ -413,7 +413,7 @@ static int draw_sizes(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom *r
         return 0;
 }
 
-static int draw_models(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom *random)
+static int draw_models(BgSimulatedEcosystem *out, const BgEcosystemSpec *spec, BgRandom *random)
 {
         uint32_t n_orgs = (uint32_t)fmax(1, 2 * sqrt((double)spec->n_models)), *used;
 
@@ -434,7 +434,7 @@ static int draw_models(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom *
         return spec->pure ? 0 : draw_sizes(out, spec, random);
 }
 
-static int draw_outages(BgEcosystem *out, const BgEcosystemSpec *spec, BgRandom *random)
+static int draw_outages(BgSimulatedEcosystem *out, const BgEcosystemSpec *spec, BgRandom *random)
 {
         int r;
 
@@ -464,7 +464,7 @@ static uint32_t arrival(const BgIncident *outages, size_t n_outages, uint32_t at
 }
 
 /* Stable radix sort by arrival: equal seconds keep the order of the models. */
-static int sort_events(BgEcosystem *out, const BgIncident *outages, size_t n_outages)
+static int sort_events(BgSimulatedEcosystem *out, const BgIncident *outages, size_t n_outages)
 {
         BgEcosystemEvent *from = out->events, *to = malloc((out->n_events + 1) * sizeof(*to));
 
@@ -505,7 +505,7 @@ static int compare_incidents(const void *a, const void *b)
         return (x->kind > y->kind) - (x->kind < y->kind);
 }
 
-static int simulate(BgEcosystem *out, const BgEcosystemSpec *spec, BgEcosystemProgress *progress, void *data)
+static int simulate(BgSimulatedEcosystem *out, const BgEcosystemSpec *spec, BgEcosystemProgress *progress, void *data)
 {
         Walk walk = { .out = out, .spec = spec, .mean_session = spec->pure ? 1 : mean_session(), .end_s = spec->days * DAY };
         BgIncident *outages = NULL;
@@ -548,13 +548,13 @@ static int simulate(BgEcosystem *out, const BgEcosystemSpec *spec, BgEcosystemPr
         return r;
 }
 
-int bg_ecosystem_simulate(BgEcosystem *ecosystem, const BgEcosystemSpec *asked, BgEcosystemProgress *progress, void *data)
+int bg_ecosystem_simulate(BgSimulatedEcosystem *ecosystem, const BgEcosystemSpec *asked, BgEcosystemProgress *progress, void *data)
 {
         BgEcosystemSpec spec = *asked;
         uint64_t most;
         int r;
 
-        *ecosystem = (BgEcosystem){ 0 };
+        *ecosystem = (BgSimulatedEcosystem){ 0 };
         if (!spec.n_models || spec.n_models > 100000000 || !(spec.days > 0 && spec.days <= 36525) || spec.n_outages > 1000 ||
             spec.events > UINT32_MAX)
                 return -EINVAL;
@@ -570,10 +570,10 @@ int bg_ecosystem_simulate(BgEcosystem *ecosystem, const BgEcosystemSpec *asked, 
         return r;
 }
 
-void bg_ecosystem_deinit(BgEcosystem *ecosystem)
+void bg_ecosystem_deinit(BgSimulatedEcosystem *ecosystem)
 {
         free(ecosystem->models);
         free(ecosystem->events);
         free(ecosystem->incidents);
-        *ecosystem = (BgEcosystem){ 0 };
+        *ecosystem = (BgSimulatedEcosystem){ 0 };
 }

@@ -61,7 +61,7 @@ typedef struct BgIncident {
         double info_nats; /* surge: expected evidence B (f ln f - f + 1) in sessions, B those expected without it; else 0 */
 } BgIncident;
 
-typedef struct BgEcosystem {
+typedef struct BgSimulatedEcosystem {
         BgEcosystemModel *models;
         size_t n_models;
         BgEcosystemEvent *events; /* in the order in which a feed would bring them */
@@ -70,7 +70,7 @@ typedef struct BgEcosystem {
         BgIncident *incidents; /* by onset */
         size_t n_incidents;
         size_t cap_incidents;
-} BgEcosystem;
+} BgSimulatedEcosystem;
 
 /** Called now and then with the models done so far; non-zero ends the simulation with -ECANCELED. May be NULL. */
 typedef int BgEcosystemProgress(void *data, size_t n_models, size_t n_events);
@@ -80,8 +80,8 @@ typedef int BgEcosystemProgress(void *data, size_t n_models, size_t n_events);
  * Cost: about 0.2 us and 16 B an event, twice the memory while sorting.
  * Return: 0, -EINVAL (no models, days outside (0, 36525], ..), -ENOMEM, -ECANCELED. `ecosystem` is then empty.
  */
-int bg_ecosystem_simulate(BgEcosystem *ecosystem, const BgEcosystemSpec *spec, BgEcosystemProgress *progress, void *data);
-void bg_ecosystem_deinit(BgEcosystem *ecosystem); /* accepts the zero value, and twice */
+int bg_ecosystem_simulate(BgSimulatedEcosystem *ecosystem, const BgEcosystemSpec *spec, BgEcosystemProgress *progress, void *data);
+void bg_ecosystem_deinit(BgSimulatedEcosystem *ecosystem); /* accepts the zero value, and twice */
 
 /**
  * bg_ecosystem_write() - events.csv, releases.csv, truth.csv and params.csv into a directory that exists
@@ -89,7 +89,7 @@ void bg_ecosystem_deinit(BgEcosystem *ecosystem); /* accepts the zero value, and
  *   truth     model,kind,onset,end,factor,rate,info   params  model,lambda,mu,sigma,m,count      (mu, sigma in ln days)
  * Return: 0, or negative errno with *failedp the file it happened to.
  */
-int bg_ecosystem_write(const BgEcosystem *ecosystem, const BgEcosystemSpec *spec, const char *directory, const char **failedp,
+int bg_ecosystem_write(const BgSimulatedEcosystem *ecosystem, const BgEcosystemSpec *spec, const char *directory, const char **failedp,
                        BgEcosystemProgress *progress, void *data);
 
 #endif

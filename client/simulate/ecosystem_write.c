@@ -109,7 +109,7 @@ static void format_time(char text[TIME_BYTES], int64_t seconds)
         text[19] = 'Z';
 }
 
-static int write_events(Writer *writer, const BgEcosystem *eco, const BgEcosystemSpec *spec, BgEcosystemProgress *progress,
+static int write_events(Writer *writer, const BgSimulatedEcosystem *eco, const BgEcosystemSpec *spec, BgEcosystemProgress *progress,
                         void *data)
 {
         static const char header[] = "model,child,created_at\n";
@@ -136,7 +136,7 @@ static int write_events(Writer *writer, const BgEcosystem *eco, const BgEcosyste
         return 0;
 }
 
-static void write_releases(Writer *writer, const BgEcosystem *eco, const BgEcosystemSpec *spec)
+static void write_releases(Writer *writer, const BgSimulatedEcosystem *eco, const BgEcosystemSpec *spec)
 {
         static const char header[] = "model,org,released_at\n";
         char name[BG_NAMES_MAX], org[BG_NAMES_MAX], time[TIME_BYTES];
@@ -152,7 +152,7 @@ static void write_releases(Writer *writer, const BgEcosystem *eco, const BgEcosy
         }
 }
 
-static void write_truth(Writer *writer, const BgEcosystem *eco, const BgEcosystemSpec *spec)
+static void write_truth(Writer *writer, const BgSimulatedEcosystem *eco, const BgEcosystemSpec *spec)
 {
         static const char header[] = "model,kind,onset,end,factor,rate,info\n";
         static const char *const kinds[] = { "surge", "author_burst", "team_burst", "outage" };
@@ -173,7 +173,7 @@ static void write_truth(Writer *writer, const BgEcosystem *eco, const BgEcosyste
         }
 }
 
-static void write_params(Writer *writer, const BgEcosystem *eco)
+static void write_params(Writer *writer, const BgSimulatedEcosystem *eco)
 {
         static const char header[] = "model,lambda,mu,sigma,m,count\n";
         char name[BG_NAMES_MAX];
@@ -188,7 +188,7 @@ static void write_params(Writer *writer, const BgEcosystem *eco)
         }
 }
 
-int bg_ecosystem_write(const BgEcosystem *ecosystem, const BgEcosystemSpec *spec, const char *directory, const char **failedp,
+int bg_ecosystem_write(const BgSimulatedEcosystem *ecosystem, const BgEcosystemSpec *spec, const char *directory, const char **failedp,
                        BgEcosystemProgress *progress, void *data)
 {
         static const char *const files[] = { "releases.csv", "params.csv", "truth.csv", "events.csv" };

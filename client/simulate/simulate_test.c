@@ -19,7 +19,7 @@
 #define DAY 86400.0
 #define START INT64_C(1672531200) /* 2023-01-01 */
 
-static void simulate(BgEcosystem *eco, BgEcosystemSpec spec)
+static void simulate(BgSimulatedEcosystem *eco, BgEcosystemSpec spec)
 {
         spec.start_s = START;
         assert_int_equal(bg_ecosystem_simulate(eco, &spec, NULL, NULL), 0);
@@ -87,7 +87,7 @@ static uint64_t fingerprint(BgEcosystemSpec spec)
         char directory[] = "/tmp/burgeon-simulate-XXXXXX";
         uint64_t hash = UINT64_C(0xcbf29ce484222325);
         const char *failed;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
 
         assert_non_null(mkdtemp(directory));
         spec.start_s = START;
@@ -131,7 +131,7 @@ static double negative_binomial_cdf(double m, double p, double n)
 static void pure_counts_have_the_exact_distribution(void **state)
 {
         double ranks[4000], days = 1000, sum = 0, squares = 0, distance = 0;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
         BgRandom random;
         int n = 0;
 
@@ -168,7 +168,7 @@ static void pure_counts_have_the_exact_distribution(void **state)
 static void pure_waits_have_the_exact_distribution(void **state)
 {
         double sum = 0, squares = 0;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
         double *last;
         int n = 0;
 
@@ -200,7 +200,7 @@ static void pure_waits_have_the_exact_distribution(void **state)
 static void pure_parameters_come_from_the_prior(void **state)
 {
         double ln_lambda = 0, mu = 0, ln_sigma = 0, mu2 = 0;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
         double n;
 
         (void)state;
@@ -225,7 +225,7 @@ static void pure_parameters_come_from_the_prior(void **state)
 static void surges_have_the_factor_they_claim(void **state)
 {
         double observed = 0, expected = 0;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
         int n = 0;
 
         (void)state;
@@ -261,7 +261,7 @@ static void surges_have_the_factor_they_claim(void **state)
 
 static void bursts_have_few_authors_and_surges_many(void **state)
 {
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
         int n_bursts = 0;
 
         (void)state;
@@ -301,7 +301,7 @@ static void bursts_have_few_authors_and_surges_many(void **state)
 
 static void null_hubs_have_no_incidents(void **state)
 {
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
 
         (void)state;
         simulate(&eco, (BgEcosystemSpec){ .n_models = 500, .days = 400, .seed = 6, .null = true, .n_outages = 3 });
@@ -318,7 +318,7 @@ static void an_outage_delivers_late(void **state)
         const BgIncident *outage = NULL;
         size_t n_inside = 0, n_inverted = 0;
         uint32_t latest = 0;
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
 
         (void)state;
         simulate(&eco, (BgEcosystemSpec){ .n_models = 300, .days = 400, .seed = 6, .n_outages = 1 });
@@ -383,7 +383,7 @@ static int give_up(void *data, size_t n_models, size_t n_events)
 static void refuses_what_makes_no_sense(void **state)
 {
         BgEcosystemSpec spec = { .n_models = 1000, .days = 100, .seed = 1 };
-        BgEcosystem eco;
+        BgSimulatedEcosystem eco;
 
         (void)state;
         assert_int_equal(bg_ecosystem_simulate(&eco, &spec, give_up, NULL), -ECANCELED);

@@ -16,11 +16,11 @@
         C(submit_batches) C(submit_refused) C(submit_events) C(acks_lost) C(submit_pauses) C(dead_letters) C(dead_letters_skipped) \
         C(subscribe_batches) C(subscribe_refused) C(subscribe_events) C(upstream_gaps) C(upstream_batches_missed) \
         C(upstream_restarts) C(updates_sent) C(updates_skipped) C(welcomes) C(last_values_sent) C(last_values_refused) \
-        C(queries) C(query_errors) C(replies_lost) C(commits) C(commits_failed) C(checkpoints) C(refit_jobs) C(reloads) \
+        C(queries) C(query_errors) C(replies_lost) C(commits) C(commits_failed) C(checkpoints) C(refit_jobs) C(aggregates) C(reloads) \
         C(reloads_failed)
 
 /* G(name): levels now */
-#define BG_HEALTH_GAUGES(G) G(groups_pending) G(refit_jobs_running) G(subscriptions) G(welcomes_waiting) G(submit_paused) G(problems)
+#define BG_HEALTH_GAUGES(G) G(groups_pending) G(refit_jobs_running) G(aggregate_loop_us) G(subscriptions) G(welcomes_waiting) G(submit_paused) G(problems)
 
 typedef enum BgProblem {
         BG_PROBLEM_STORE,   /* a commit failed: nothing is taken until a restart */

@@ -67,9 +67,16 @@ static void sink_forecast(void *data, const BgForecast *forecast)
 
 static void sink_surge(void *data, const BgSurge *surge) { publish_message(data, "surge", surge->model, &bg_proto_surge, surge); }
 
+static void sink_org(void *data, const BgOrg *org) { publish_message(data, "org", org->org, &bg_proto_org, org); }
+
+static void sink_ecosystem(void *data, const BgEcosystem *ecosystem)
+{
+        publish_message(data, "ecosystem", (BgStr){ 0 }, &bg_proto_ecosystem, ecosystem);
+}
+
 BgCoreSink bg_publish_sink(BgPublish *publish)
 {
-        return (BgCoreSink){ .forecast = sink_forecast, .surge = sink_surge, .data = publish };
+        return (BgCoreSink){ .forecast = sink_forecast, .surge = sink_surge, .org = sink_org, .ecosystem = sink_ecosystem, .data = publish };
 }
 
 void bg_publish_heartbeat(BgPublish *publish)
@@ -110,7 +117,34 @@ static BgStr take_sized(BgPublish *publish)
         return (BgStr){ at + sizeof(len), len };
 }
 
-static int collect_value(void *data, const BgForecast *forecast, const BgSurge *surge)
+/* Topic and payload of a last value, into the scratch buffers. */
+static int pack_value(BgPublish *publish, const BgCoreValue *value)
+{
+        const struct {
+                const char *kind;
+                BgStr name;
+                const BgProtoType *type;
+                const void *message;
+        } all[] = {
+                { "forecast", value->forecast ? value->forecast->model : (BgStr){ 0 }, &bg_proto_forecast, value->forecast },
+                { "surge", value->surge ? value->surge->model : (BgStr){ 0 }, &bg_proto_surge, value->surge },
+                { "org", value->org ? value->org->org : (BgStr){ 0 }, &bg_proto_org, value->org },
+                { "ecosystem", { 0 }, &bg_proto_ecosystem, value->ecosystem },
+        };
+        int r;
+
+        bg_buffer_clear(&publish->topic);
+        bg_buffer_clear(&publish->payload);
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+                if (!all[i].message)
+                        continue;
+                r = bg_proto_topic(&publish->topic, all[i].kind, all[i].name);
+                return r ? r : bg_proto_pack(all[i].type, all[i].message, &publish->payload);
+        }
+        return -EINVAL;
+}
+
+static int collect_value(void *data, const BgCoreValue *value)
 {
         BgPublish *publish = data;
         int r;
@@ -119,12 +153,7 @@ static int collect_value(void *data, const BgForecast *forecast, const BgSurge *
                 publish->first->too_many = true;
                 return -ECANCELED;
         }
-        bg_buffer_clear(&publish->topic);
-        bg_buffer_clear(&publish->payload);
-        r = forecast ? bg_proto_topic(&publish->topic, "forecast", forecast->model) : bg_proto_topic(&publish->topic, "surge", surge->model);
-        if (!r)
-                r = forecast ? bg_proto_pack(&bg_proto_forecast, forecast, &publish->payload)
-                             : bg_proto_pack(&bg_proto_surge, surge, &publish->payload);
+        r = pack_value(publish, value);
         if (!r)
                 r = put_sized(&publish->values, &publish->topic);
         if (!r)

@@ -11,6 +11,7 @@
  * Updates out (XPUB): frames [topic] [message].
  *
  *   forecast/MODEL/  surge/MODEL/    updates, as the core issues them
+ *   org/ORG/  ecosystem/             aggregates, when they changed; at most once an hour
  *   heartbeat/                       every second
  *   welcome/TOPIC                    after a subscription to TOPIC: it is live; then the last values of what it matches
  *

@@ -83,7 +83,7 @@ static void send_reply(BgQueryDoor *query, zmq_msg_t *envelope, size_t n_envelop
 
 static int answer_info(BgQueryDoor *query, BgReply *reply)
 {
-        static BgStr topics[] = { { "forecast/", 9 }, { "surge/", 6 }, { "heartbeat/", 10 }, { "welcome/", 8 } };
+        static BgStr topics[] = { { "forecast/", 9 }, { "surge/", 6 }, { "org/", 4 }, { "ecosystem/", 10 }, { "heartbeat/", 10 }, { "welcome/", 8 } };
         BgInfo *info = bg_arena_alloc(&query->arena, 1, sizeof(*info));
 
         if (!info)

@@ -3,7 +3,7 @@
  * The way in: an event is checked against the clock, counted by the registry, appended to the store, and what it touched becomes
  * dirty. The registry calls back for every series touched; everything else follows from there.
  */
-#include "daemon/stream/core_private.h"
+#include "daemon/stream/ecosystem.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -336,6 +336,8 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
                 memcpy(registry_spec.hash_key, receipt->hash_key, sizeof(registry_spec.hash_key));
         }
         r = bg_registry_new(&core->registry, &registry_spec);
+        if (!r)
+                r = bg_ecosystem_state_new(&core->ecosystem);
         if (!r && spec->surge_threshold > 0)
                 r = bg_incidents_new(&core->incidents, core, registry_spec.hash_key);
         if (!r && store) {
@@ -361,6 +363,7 @@ void bg_core_free(BgCore *core)
                 bg_incidents_series_free(series->surge);
         }
         bg_incidents_free(core->incidents);
+        bg_ecosystem_state_free(core->ecosystem);
         bg_learner_deinit(&core->learner);
         bg_registry_free(core->registry);
         bg_schedule_deinit(&core->schedule);
@@ -409,14 +412,22 @@ double bg_core_outcome(void *data, BgSeriesId id, BgSecond origin, BgSecond at)
         }
         if (low < series->n_tallies && series->tallies[low].from < at) {
                 const BgTally *tally = &series->tallies[low];
-                BgSecond slack = (tally->to - tally->from) / 8;
+                BgSecond length = tally->to - tally->from;
+                double before, after;
 
                 /* an hour after the edge where it was issued, the edge's count is no outcome */
-                if (at - origin < (tally->to - tally->from) / 2)
+                if (at - origin < length / 2)
                         return -1;
-                if (tally->to - at <= slack)
+                if (tally->to - at <= length / 8)
                         return (double)bg_series_count(series, tally->to);
-                return at - tally->from <= slack ? (double)bg_series_count(series, tally->from) : -1;
+                if (at - tally->from <= length / 8)
+                        return (double)bg_series_count(series, tally->from);
+                if (length > (at - origin) / 8)
+                        return -1;
+                /* days within a month: a forecast of a month is judged, whatever the hour at which it is due */
+                before = (double)bg_series_count(series, tally->from);
+                after = (double)bg_series_count(series, tally->to);
+                return round(before + (after - before) * (at - tally->from) / length);
         }
         if (low > 0 && low == series->n_tallies && !series->n_times) { /* after the last tally, of which nothing is known */
                 const BgTally *tally = &series->tallies[low - 1];

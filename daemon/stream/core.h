@@ -50,8 +50,18 @@ BgCoreSpec bg_core_spec_default(void);
 typedef struct BgCoreSink {
         void (*forecast)(void *data, const BgForecast *forecast);
         void (*surge)(void *data, const BgSurge *surge);
+        void (*org)(void *data, const BgOrg *org);                   /* may be NULL, as may the next */
+        void (*ecosystem)(void *data, const BgEcosystem *ecosystem);
         void *data;
 } BgCoreSink;
+
+/** One last value: exactly one of them is set. */
+typedef struct BgCoreValue {
+        const BgForecast *forecast;
+        const BgSurge *surge;
+        const BgOrg *org;
+        const BgEcosystem *ecosystem;
+} BgCoreValue;
 
 typedef struct BgCore BgCore;
 
@@ -109,6 +119,25 @@ void bg_core_adopt(BgCore *core, BgRefitJob *job, int64_t now);
 /** What a job would have changed is dirty again; frees it (shutdown without waiting). */
 void bg_core_abandon(BgCore *core, BgRefitJob *job);
 
+/* ---- aggregates of organisations and of all models ------------------------------------------------------------------------------ */
+
+typedef struct BgEcosystemJob BgEcosystemJob;
+
+/** Something changed, and the aggregates are an hour old, of event time or of `now`; false while a job is under way. */
+bool bg_core_ecosystem_due(const BgCore *core, int64_t now);
+/** Anything counted, fitted or alerted since the last aggregates began? */
+bool bg_core_ecosystem_changed(const BgCore *core);
+/** Begin; one at a time. NULL: one is under way, or no memory. Other calls may come between its steps. */
+BgEcosystemJob *bg_core_ecosystem_begin(BgCore *core, int64_t now);
+/** Copy what is needed of up to `n_max` models. 0 when all are, or BG_CORE_E_MORE.         Cost: about 1 us a model. */
+int bg_core_ecosystem_collect(BgCore *core, BgEcosystemJob *job, size_t n_max);
+/** Compute; pure; any thread.                                                             Cost: about 1 us a model. */
+void bg_ecosystem_run(BgEcosystemJob *job);
+/** Take up to `n_max` organisations over, publish what changed. 0 when done (the job is freed), or BG_CORE_E_MORE. */
+int bg_core_ecosystem_adopt(BgCore *core, BgEcosystemJob *job, size_t n_max, int64_t now);
+/** Drop it, at whatever step; frees the job. */
+void bg_core_ecosystem_abandon(BgCore *core, BgEcosystemJob *job);
+
 /** Put what changed since the last call, of the series and of what was learned, into the store's open group. 0 or negative errno. */
 int bg_core_checkpoint(BgCore *core);
 
@@ -120,8 +149,7 @@ void bg_core_set_stale(BgCore *core, bool stale);
 /** Fill a heartbeat but for `at` and `health`. */
 void bg_core_heartbeat(const BgCore *core, BgHeartbeat *heartbeat, int64_t now);
 /** Last published values below a topic prefix, e.g. "forecast/org/" or "": calls back with each; ends on non-zero. */
-int bg_core_each_last(BgCore *core, BgStr topic_prefix, int (*each)(void *data, const BgForecast *forecast, const BgSurge *surge),
-                      void *data);
+int bg_core_each_last(BgCore *core, BgStr topic_prefix, int (*each)(void *data, const BgCoreValue *value), void *data);
 #define BG_CORE_E_MORE 3
 /**
  * bg_core_step_last() - bg_core_each_last() in steps that do not hold up the loop
@@ -130,12 +158,13 @@ int bg_core_each_last(BgCore *core, BgStr topic_prefix, int (*each)(void *data, 
  * Return: 0 when all were seen, BG_CORE_E_MORE, or what `each` returned to end it.
  */
 int bg_core_step_last(BgCore *core, BgStr topic_prefix, uint32_t *cursorp, size_t n_max,
-                      int (*each)(void *data, const BgForecast *forecast, const BgSurge *surge), void *data);
+                      int (*each)(void *data, const BgCoreValue *value), void *data);
 /** How many bg_core_each_last() would report, counting stops at `max`. */
 size_t bg_core_count_last(BgCore *core, BgStr topic_prefix, size_t max);
 
 /**
- * bg_core_query() - answer get, list, history, forecast, milestone, why, surges, stats (the counters of the stream; io adds its own)
+ * bg_core_query() - answer get, list, history, forecast, milestone, why, surges, org, ecosystem, stats (the counters of the
+ * stream; io adds its own)
  * Fills `reply` (initialised by the caller, with v, id and q); lists and texts live in the arena. Unknown models and bad ranges
  * are answered as typed errors in the reply. Return: 0, -ENOMEM, or 1 when the query is not the core's (info, reload ..).
  */

@@ -322,9 +322,9 @@ static void test_a_restart_after_a_merger(void **state)
 }
 
 /* The numbers of the updates begin anew with each epoch; a last value of an earlier one must not run ahead of them. */
-static int seq_at_most(void *data, const BgForecast *forecast, const BgSurge *surge)
+static int seq_at_most(void *data, const BgCoreValue *value)
 {
-        assert_true((forecast ? forecast->seq : surge->seq) <= *(int64_t *)data);
+        assert_true((value->forecast ? value->forecast->seq : value->surge->seq) <= *(int64_t *)data);
         return 0;
 }
 

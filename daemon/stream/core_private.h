@@ -21,8 +21,9 @@ typedef struct BgCoreSource {
 /* name, what: the counters of the stream, in `stats` under these names */
 #define BG_CORE_COUNTERS(C) \
         C(events_accepted) C(events_duplicate) C(events_rejected) C(batches) C(children_added) C(children_removed) C(events_late) \
-        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refits_held) C(refits_empty) C(refreshes) C(surges_opened) \
-        C(surges_updated) C(surges_closed) C(bursts)
+        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refits_held) C(refits_empty) \
+        C(refreshes) C(surges_opened) \
+        C(surges_updated) C(surges_closed) C(bursts) C(aggregations)
 
 typedef struct BgCoreCounters {
 #define BG_C(name) int64_t name;
@@ -31,6 +32,7 @@ typedef struct BgCoreCounters {
 } BgCoreCounters;
 
 typedef struct BgIncidents BgIncidents; /* incident.c */
+typedef struct BgEcosystemState BgEcosystemState; /* ecosystem.c */
 
 struct BgCore {
         BgCoreSpec spec;
@@ -39,6 +41,7 @@ struct BgCore {
         BgRegistry *registry;
         BgSchedule schedule;
         BgIncidents *incidents; /* NULL: no detection */
+        BgEcosystemState *ecosystem;
         BgLearner learner;
         BgSeriesId *dirty;
         size_t n_dirty;
@@ -84,8 +87,9 @@ int bg_core_mark_dirty(BgCore *core, BgSeriesId id, BgSeries *series);
 int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state);
 
 /**
- * Count of a series at a time for scoring a forecast: exact for single events; a tally is known only near its ends (an eighth of
- * its length), and of a forecast over less than half of that length it tells nothing at all. Negative: not known.
+ * Count of a series at a time for scoring a forecast issued at `origin`: exact for single events; a tally is known near its ends
+ * (an eighth of its length), and in proportion when it is short beside the horizon (an eighth of that). Of a forecast over less
+ * than half of its length it tells nothing at all. Negative: not known.
  */
 double bg_core_outcome(void *core, BgSeriesId id, BgSecond origin, BgSecond at);
 
@@ -138,6 +142,8 @@ void bg_incidents_refitted(BgCore *core, BgSeries *series, const BgFit *fit, con
 void bg_incidents_advance(BgCore *core, BgSecond now);
 BgSecond bg_incidents_next(const BgCore *core);
 bool bg_incidents_open(const BgSeries *series);
+/** An incident is open that was published: no burst, unless those are. */
+bool bg_incidents_told(const BgCore *core, const BgSeries *series);
 /**
  * The last incident of every series, the latest first: of all or of one model, by the request's relation, open, bursts, limit and
  * offset; reply->total counts all that match.

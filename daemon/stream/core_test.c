@@ -204,13 +204,13 @@ static void test_refresh(void **state)
         bg_core_free(core);
 }
 
-static int same_as_last(void *data, const BgForecast *forecast, const BgSurge *surge)
+static int same_as_last(void *data, const BgCoreValue *value)
 {
         BgBuffer *bytes = data;
 
-        assert_null(surge);
+        assert_non_null(value->forecast);
         bg_buffer_clear(bytes);
-        assert_int_equal(bg_proto_pack(&bg_proto_forecast, forecast, bytes), 0);
+        assert_int_equal(bg_proto_pack(&bg_proto_forecast, value->forecast, bytes), 0);
         return 0;
 }
 

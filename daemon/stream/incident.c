@@ -555,13 +555,20 @@ bool bg_incidents_open(const BgSeries *series)
 
 /* ---- out ----------------------------------------------------------------------------------------------------------------------------- */
 
+bool bg_incidents_told(const BgCore *core, const BgSeries *series)
+{
+        const struct BgSeriesSurge *surge = series->surge;
+
+        return surge && surge->incident && !surge->incident->kept.over &&
+               (surge->incident->kept.last.kind != BG_INCIDENT_BURST || core->spec.publish_bursts);
+}
+
 bool bg_incidents_last(BgCore *core, BgSeriesId id, BgSeries *series, BgArena *arena, BgSurge *message)
 {
         const struct BgSeriesSurge *surge = series->surge;
 
         (void)id;
-        if (!surge || !surge->incident || surge->incident->kept.over ||
-            (surge->incident->kept.last.kind == BG_INCIDENT_BURST && !core->spec.publish_bursts))
+        if (!bg_incidents_told(core, series))
                 return false;
         return !incident_message(core, series, surge->incident, arena, message);
 }

@@ -12,6 +12,7 @@ enum { DAY_S = 86400, RECEIPT_MIN = 20, STATE_VERSION = 2 };
 #define OUTCOME_WAIT_S (5 * DAY_S)
 /* A training set of this size per knot teaches the trackers all they can hold; more pending origins would only cost memory. */
 #define PENDING_MAX (1u << 20)
+#define EXTRA_MAX (1u << 16) /* no more origins than one a bin beyond this: there is plenty to learn from */
 
 int bg_learn_stratum(double count)
 {
@@ -58,7 +59,7 @@ static int queue_push(BgPendingQueue *queue, const BgPending *pending)
         return 0;
 }
 
-int bg_learner_origin(BgLearner *learner, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
+int bg_learner_origin(BgLearner *learner, unsigned knots, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
                       const BgForecastPoint *points)
 {
         learner->changed = true;
@@ -66,7 +67,7 @@ int bg_learner_origin(BgLearner *learner, BgSeriesId series, BgSecond origin, do
                 BgPending pending = { .series = series, .origin = origin, .count = count, .s = (float)opinions[k].s };
                 int r;
 
-                if (learner->pending[k].n >= PENDING_MAX)
+                if (!(knots & 1u << k) || learner->pending[k].n >= (knots == BG_LEARN_ALL_KNOTS ? PENDING_MAX : EXTRA_MAX))
                         continue;
                 for (int e = 0; e < BG_EXPERT_N; e++)
                         pending.u[e] = (float)opinions[k].u[e];

@@ -71,8 +71,9 @@ void bg_learner_start(BgLearner *learner, double m);
 void bg_learner_print(const BgLearner *learner, double m, const char *provenance, FILE *out);
 void bg_learner_deinit(BgLearner *learner);
 
-/** Remember a training origin at every knot. `opinions` and `points` are those of the knots' horizons. 0 or -ENOMEM. */
-int bg_learner_origin(BgLearner *learner, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
+#define BG_LEARN_ALL_KNOTS ((1u << BG_POOL_KNOT_N) - 1)
+/** Remember a training origin at some knots (bits). `opinions` and `points` are those of the knots' horizons. 0 or -ENOMEM. */
+int bg_learner_origin(BgLearner *learner, unsigned knots, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
                       const BgForecastPoint *points);
 
 /** Count of a series at a time, as the outcome of a forecast issued at `origin`, or a negative number: not known (any more). */

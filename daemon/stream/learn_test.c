@@ -112,7 +112,7 @@ static void one_day(BgLearner *learner, BgSecond day, int n)
                         for (int p = 0; p < BG_QUANTILE_N; p++)
                                 points[k].q[p] = series + p;
                 }
-                assert_int_equal(bg_learner_origin(learner, series, day * DAY + (BgSecond)i, series, opinions, points), 0);
+                assert_int_equal(bg_learner_origin(learner, BG_LEARN_ALL_KNOTS, series, day * DAY + (BgSecond)i, series, opinions, points), 0);
         }
 }
 

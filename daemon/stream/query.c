@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The way out: issued forecasts as messages, last values, and the queries about series. Reads the core, changes nothing. */
+#include "daemon/stream/ecosystem.h"
+#include "daemon/stream/refit.h"
 #include "daemon/stream/query.h"
 
 #include <errno.h>
@@ -222,7 +224,7 @@ static bool names_model(const char *kind, BgStr prefix, BgStr *namep)
         return true;
 }
 
-typedef int EachLast(void *data, const BgForecast *forecast, const BgSurge *surge);
+typedef int EachLast(void *data, const BgCoreValue *value);
 
 static int last_of(BgCore *core, BgSeriesId id, bool forecasts, bool surges, BgArena *arena, EachLast *each, void *data)
 {
@@ -235,10 +237,10 @@ static int last_of(BgCore *core, BgSeriesId id, bool forecasts, bool surges, BgA
         if (forecasts && series->state && series->state->issued) {
                 r = bg_issued_message(core, series, series->state->issued, arena, &forecast);
                 if (!r)
-                        r = each(data, &forecast, NULL);
+                        r = each(data, &(BgCoreValue){ .forecast = &forecast });
         }
         if (!r && surges && core->incidents && bg_incidents_last(core, id, series, arena, &surge))
-                r = each(data, NULL, &surge);
+                r = each(data, &(BgCoreValue){ .surge = &surge });
         return r;
 }
 
@@ -256,7 +258,7 @@ static int each_of_model(BgCore *core, BgStr name, bool forecasts, bool surges, 
         return r;
 }
 
-int bg_core_step_last(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_max, EachLast *each, void *data)
+static int step_series(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_max, EachLast *each, void *data)
 {
         bool forecasts = kind_possible("forecast", prefix), surges = kind_possible("surge", prefix);
         size_t n_series = bg_registry_n_series(core->registry);
@@ -283,6 +285,26 @@ int bg_core_step_last(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_ma
         return r ? r : *cursorp < n_series ? BG_CORE_E_MORE : 0;
 }
 
+/* The cursor's upper half is for the aggregates, which come after the series. */
+#define CURSOR_AGGREGATES (UINT32_C(1) << 31)
+
+int bg_core_step_last(BgCore *core, BgStr prefix, uint32_t *cursorp, size_t n_max, EachLast *each, void *data)
+{
+        uint32_t aggregates;
+        int r = 0;
+
+        if (*cursorp < CURSOR_AGGREGATES) {
+                r = step_series(core, prefix, cursorp, n_max, each, data);
+                if (r || (!kind_possible("org", prefix) && !kind_possible("ecosystem", prefix)))
+                        return r;
+                *cursorp = CURSOR_AGGREGATES;
+        }
+        aggregates = *cursorp - CURSOR_AGGREGATES;
+        r = bg_ecosystem_step_last(core, prefix, &aggregates, n_max, each, data);
+        *cursorp = CURSOR_AGGREGATES + aggregates;
+        return r;
+}
+
 int bg_core_each_last(BgCore *core, BgStr prefix, EachLast *each, void *data)
 {
         uint32_t cursor = 0;
@@ -295,12 +317,11 @@ struct counting {
         size_t max;
 };
 
-static int count_one(void *data, const BgForecast *forecast, const BgSurge *surge)
+static int count_one(void *data, const BgCoreValue *value)
 {
         struct counting *counting = data;
 
-        (void)forecast;
-        (void)surge;
+        (void)value;
         return ++counting->n >= counting->max;
 }
 
@@ -711,6 +732,10 @@ int bg_core_query(BgCore *core, const BgRequest *request, int64_t now, BgArena *
                 return query_forecast(core, request, arena, reply);
         case BG_QUERY_SURGES:
                 return core->incidents ? bg_incidents_list(core, request, arena, reply) : 0;
+        case BG_QUERY_ORG:
+                return bg_ecosystem_query_org(core, request, now, arena, reply);
+        case BG_QUERY_ECOSYSTEM:
+                return bg_ecosystem_query(core, request, now, arena, reply);
         case BG_QUERY_MILESTONE:
                 return bg_query_milestone(core, request, arena, reply);
         case BG_QUERY_WHY:

@@ -123,6 +123,26 @@ BgFit bg_issued_fit(const BgSeriesState *state, double m)
         return fit;
 }
 
+/**
+ * Which knots learn from an origin. All of them from one a bin; those of less than a bin also from the first refit in every day
+ * or week, as long as they are: outcomes that do not overlap, each of them news.
+ */
+static unsigned training(const BgSeriesState *state, BgSecond as_of)
+{
+        unsigned knots = 0;
+        BgSecond last = !state ? 0 : state->held ? state->held->draft->as_of : state->issued ? state->issued->as_of : 0;
+
+        if (!state || !state->trained_at || as_of >= state->trained_at + TRAIN_EVERY_S)
+                return BG_LEARN_ALL_KNOTS;
+        for (unsigned k = 0; k < BG_POOL_KNOT_N && bg_pool_knot_days(k) < BG_POOL_BIN_DAYS; k++) {
+                BgSecond slot = (BgSecond)(fmax(bg_pool_knot_days(k), 1) * 86400);
+
+                if (as_of / slot != last / slot)
+                        knots |= 1u << k;
+        }
+        return knots;
+}
+
 int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_of, bool origin)
 {
         BgSeries *series = bg_registry_series(core->registry, id);
@@ -154,7 +174,7 @@ int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_o
         item->previous = state && state->held ? fit_of(&state->held->fit, job->spec.m) : bg_state_fit(state, job->spec.m);
         if (job->forecaster == BG_FORECASTER_POOLED) {
                 bg_refit_input(&item->input, series, &bins, item->as_of, item->age_days, item->count);
-                item->train = !state || !state->trained_at || item->as_of >= state->trained_at + TRAIN_EVERY_S;
+                item->train = training(state, item->as_of);
         } else {
                 item->input = (BgPoolInput){ .count = item->count, .age_days = item->age_days };
         }
@@ -237,7 +257,9 @@ void bg_refit_job_run(BgRefitJob *job, size_t from, size_t to)
                 if (item->audit)
                         bg_fit(&item->cold, &job->spec, &counts, NULL);
                 bg_refit_forecast(item->points, job->forecaster, &job->pool, &item->fit, &item->input, job->horizons, job->n_horizons);
-                for (int k = 0; item->train && k < BG_POOL_KNOT_N; k++) {
+                for (int k = 0; k < BG_POOL_KNOT_N; k++) {
+                        if (!(item->train & 1u << k))
+                                continue;
                         bg_pool_opinion(&item->knot_opinions[k], &item->fit, &item->input, bg_pool_knot_days((size_t)k));
                         bg_pool_quantiles(&item->knot_points[k], &job->pool, &item->knot_opinions[k], item->count,
                                           bg_pool_knot_days((size_t)k));
@@ -419,8 +441,9 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
         if (core->spec.forecaster != BG_FORECASTER_POOLED)
                 return;
         if (item->train) {
-                state->trained_at = item->as_of;
-                if (bg_learner_origin(learner, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
+                if (item->train == BG_LEARN_ALL_KNOTS)
+                        state->trained_at = item->as_of;
+                if (bg_learner_origin(learner, item->train, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
                         core->failed = -ENOMEM;
         }
         /* take the old contribution back, then add the new one: both as kept, in floats */

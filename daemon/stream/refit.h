@@ -17,7 +17,7 @@ typedef struct BgRefitItem {
         BgFit previous;      /* status NONE: cold */
         BgPoolInput input;
         BgSince since;       /* taken along: what comes while the job runs belongs to the next revision */
-        bool train;          /* a training origin: opinions at the knots are wanted */
+        unsigned train;      /* knots (bits) that learn from this origin: their opinions are wanted */
         bool audit;
         bool origin;         /* replay: write the forecast at this origin, whatever the revision */
         /* results */

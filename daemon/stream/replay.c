@@ -443,7 +443,7 @@ static int write_fits(Replay *replay)
                 const BgSeries *series = bg_registry_series(replay->core->registry, id);
                 const BgModel *model = bg_registry_model(replay->core->registry, series->model);
 
-                if (series->relation == BG_RELATION_FINETUNE && model->merged_into == BG_MODEL_NONE)
+                if (series->relation == replay->spec->fits_relation && model->merged_into == BG_MODEL_NONE)
                         named[n_named++] = (struct named_series){ model->name, id };
         }
         qsort(named, n_named, sizeof(*named), by_name);
