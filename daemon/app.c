@@ -78,6 +78,7 @@ BgCoreSpec bg_app_core_spec(const BgConfig *config)
         spec.stale_after_us = config->stale_after_us;
         spec.material = config->material;
         spec.settle_us = config->settle_us;
+        spec.archive_us = config->archive_us;
         spec.audit_every = (unsigned)config->audit_every;
         spec.surge_threshold = config->surge_threshold;
         spec.models_max = (uint32_t)config->models_max;
@@ -268,6 +269,7 @@ static void configure(App *app, const BgConfig *config)
         app->core_spec.refresh_us = spec.refresh_us;
         app->core_spec.material = spec.material;
         app->core_spec.settle_us = spec.settle_us;
+        app->core_spec.archive_us = spec.archive_us;
         app->core_spec.stale_after_us = spec.stale_after_us;
         app->core_spec.audit_every = spec.audit_every;
         app->core_spec.surge_threshold = spec.surge_threshold;

@@ -74,6 +74,8 @@ static const Key g_keys[] = {
           "at every commit)." },
         { "state", "checkpoint", KIND_DURATION, AT(checkpoint_us), "60s", SECONDS(1), SECONDS(86400), NULL, true,
           "How often fits and last forecasts are saved. Events are always saved at once; this only shortens a restart." },
+        { "state", "archive", KIND_DURATION, AT(archive_us), "400d", 0, DAYS(36500), NULL, true,
+          "Forecasts are kept as they were issued, at most one a day and model, for so long. About 300 bytes each. 0: none is." },
         { "state", "group_rows", KIND_INT, AT(group_rows), "10000", 1, 1e6, NULL, false,
           "Events committed together at most, when they come faster than the disk." },
         { "state", "groups_pending_max", KIND_INT, AT(groups_pending_max), "8", 1, 1000, NULL, false,

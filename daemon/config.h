@@ -47,6 +47,7 @@ typedef struct BgConfig {
         const char *state; /* "auto", "none", or a path */
         int durability;    /* BgDurability */
         int64_t checkpoint_us;
+        int64_t archive_us; /* 0 = none */
         int64_t group_rows;
         int64_t groups_pending_max;
         /* [model] */

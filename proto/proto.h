@@ -59,6 +59,9 @@ typedef enum BgSurgeState { BG_ENUM_SURGE_STATE(BG_E) BG_SURGE_N } BgSurgeState;
 #define BG_PREFIX(name) BG_SURGE_KIND_##name
 typedef enum BgSurgeKind { BG_ENUM_SURGE_KIND(BG_E) BG_SURGE_KIND_N } BgSurgeKind;
 #undef BG_PREFIX
+#define BG_PREFIX(name) BG_INSIDE_##name
+typedef enum BgInside { BG_ENUM_INSIDE(BG_E) BG_INSIDE_N } BgInside;
+#undef BG_PREFIX
 #define BG_PREFIX(name) BG_ERROR_##name
 typedef enum BgError { BG_ENUM_ERROR(BG_E) BG_ERROR_N } BgError;
 #undef BG_PREFIX

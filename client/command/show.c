@@ -148,6 +148,50 @@ static void print_forecast(const BgContext *context, const BgForecast *forecast)
         print_receipts(context, forecast);
 }
 
+static const char *verdict(const BgHorizon *h)
+{
+        switch (h->inside) {
+        case BG_INSIDE_HALF:
+                return "in the middle half";
+        case BG_INSIDE_EIGHTY:
+                return "within 80 %";
+        case BG_INSIDE_NINETY:
+                return "within 90 %";
+        case BG_INSIDE_BELOW:
+                return "below 90 %";
+        case BG_INSIDE_ABOVE:
+                return "above 90 %";
+        default:
+                return "";
+        }
+}
+
+/* A forecast of the past beside what came of it. */
+static void print_issued(const BgContext *context, const BgForecast *forecast)
+{
+        char q[5][BG_TEXT_MAX], outcome[BG_TEXT_MAX], count[BG_TEXT_MAX], rate[BG_TEXT_MAX], day[BG_TEXT_MAX];
+
+        printf("%s%.*s%s  %s  %s%s%s\n", bg_print_color(context->color_out, BOLD), (int)forecast->model.len, forecast->model.data,
+               bg_print_color(context->color_out, RESET), bg_proto_relation_name(forecast->relation),
+               bg_print_status_color(context->color_out, forecast->status), bg_proto_status_name(forecast->status),
+               bg_print_color(context->color_out, RESET));
+        label(context, "then");
+        printf("%s counted as of %s", bg_text_count(count, (double)forecast->count), bg_text_minute(day, forecast->as_of));
+        printf(", %s, revision %lld\n", bg_text_rate(rate, forecast->rate), (long long)forecast->rev);
+        print_parameters(context, forecast);
+        printf("\n%s%10s %12s %12s %12s %12s %12s %12s%s\n", bg_print_color(context->color_out, DIM), "by", "5 %", "25 %", "median", "75 %",
+               "95 %", "outcome", bg_print_color(context->color_out, RESET));
+        for (size_t i = 0; i < forecast->horizons.n; i++) {
+                const BgHorizon *h = &forecast->horizons.items[i];
+                bool due = h->outcome >= 0;
+
+                printf("%10s %12s %12s %s%12s%s %12s %12s %12s  %s\n", bg_text_day(day, forecast->as_of + (int64_t)(h->days * 86400e6)),
+                       bg_text_count(q[0], h->q05), bg_text_count(q[1], h->q25), bg_print_color(context->color_out, BOLD),
+                       bg_text_count(q[2], h->q50), bg_print_color(context->color_out, RESET), bg_text_count(q[3], h->q75),
+                       bg_text_count(q[4], h->q95), due ? bg_text_count(outcome, (double)h->outcome) : "-", verdict(h));
+        }
+}
+
 /* Bins of the history joined to as many columns as there are. */
 static void print_history(const BgContext *context, const BgHistory *history, int width)
 {
@@ -230,6 +274,23 @@ static int show_series(Show *show, bool own_horizons, int64_t *spanp)
         return failed ? EX_OSERR : BG_OPTIONS_RUN;
 }
 
+/* What was forecast then, and how it turned out. */
+static int show_issued(Show *show)
+{
+        const BgReply *reply;
+        int r = ask(show, BG_QUERY_FORECAST, &reply);
+
+        if (r != BG_OPTIONS_RUN)
+                return r;
+        for (size_t i = 0; i < reply->forecasts.n; i++) {
+                if (!show->context->json)
+                        print_issued(show->context, &reply->forecasts.items[i]);
+                else if (bg_print_json(&bg_proto_forecast, &reply->forecasts.items[i]))
+                        return EX_OSERR;
+        }
+        return BG_OPTIONS_RUN;
+}
+
 static int show_history(Show *show, int64_t span_us)
 {
         const BgReply *reply;
@@ -266,10 +327,11 @@ static int parse_horizons(const BgContext *context, const BgCommand *command, co
 
 int bg_command_show(BgContext *context, const BgCommand *command, int argc, char **argv)
 {
-        const char *relation = "finetune", *horizons = NULL;
+        const char *relation = "finetune", *horizons = NULL, *as_of = NULL;
         const BgOption options[] = {
                 { "relation", 'r', BG_OPTION_TEXT, "WORD", &relation, 0, 0, "finetune, adapter, quantized, merge or download" },
                 { "horizons", 0, BG_OPTION_TEXT, "D,D,..", &horizons, 0, 0, "days ahead; default: the daemon's" },
+                { "as-of", 0, BG_OPTION_TEXT, "TIME", &as_of, 0, 0, "what was forecast on that day, and how it turned out" },
                 { NULL, 0, 0, NULL, NULL, 0, 0, NULL },
         };
         BG_CLEANUP(bg_querier_freep) BgQuerier *querier = NULL;
@@ -298,10 +360,22 @@ int bg_command_show(BgContext *context, const BgCommand *command, int argc, char
                         return r;
                 show.request.horizons.items = days;
         }
+        if (as_of) {
+                if (horizons)
+                        return bg_usage(context, command, "--as-of tells the horizons that were issued then: leave out --horizons");
+                if (bg_time_parse(&show.request.as_of, bg_str(as_of)) || show.request.as_of < BG_TIME_MIN || show.request.as_of > BG_TIME_MAX)
+                        return bg_usage(context, command, "--as-of: expected a day such as 2025-02-01, or a time, got '%s'", as_of);
+                if (strlen(as_of) == sizeof("2025-02-01") - 1)
+                        show.request.as_of += INT64_C(86399999999); /* the whole of that day */
+        }
         r = bg_ask_open(context, &querier);
         if (r != BG_OPTIONS_RUN)
                 return r;
         show.querier = querier;
+        if (as_of) {
+                r = show_issued(&show);
+                return r == BG_OPTIONS_RUN ? EX_OK : r;
+        }
         show.request.outlook = true;
         r = show_series(&show, horizons != NULL, &span_us);
         if (r == BG_OPTIONS_RUN)

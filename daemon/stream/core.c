@@ -19,6 +19,7 @@ BgCoreSpec bg_core_spec_default(void)
                 .n_horizons = 5,
                 .refresh_us = INT64_C(86400) * 1000000,
                 .material = 0.05,
+                .archive_us = INT64_C(400) * 86400 * 1000000,
                 .audit_every = 16,
                 .surge_threshold = 9.25,
         };
@@ -380,6 +381,7 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         core->spec.refresh_us = spec->refresh_us;
         core->spec.material = spec->material;
         core->spec.settle_us = spec->settle_us;
+        core->spec.archive_us = spec->archive_us;
         core->spec.stale_after_us = spec->stale_after_us;
         core->spec.audit_every = spec->audit_every;
         core->spec.publish_bursts = spec->publish_bursts;

@@ -36,6 +36,7 @@ typedef struct BgCoreSpec {
         int64_t refresh_us;        /* a forecast with data is renewed after so long without an event; default 1 day */
         double material;           /* a forecast that moved by so much (ln of a count + 1) is told at once; default 0.05 */
         int64_t settle_us;         /* smaller moves, and storms, are told after so long a quiet time; 0 = every refit is a revision */
+        int64_t archive_us;        /* issued forecasts are kept for so long; default 400 days; 0 = none is */
         int64_t stale_after_us;    /* no batch and no `alive` for so long: status stale_input; 0 = never (replay) */
         unsigned audit_every;      /* every so-manieth warm refit of a series is checked against a cold one; default 16; 0 = never */
         double surge_threshold;    /* nats; 0 = no detection; default 9.25 */

@@ -105,6 +105,11 @@ int bg_core_list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id
 void bg_issue_advance(BgCore *core, int64_t now);
 void bg_held_free(BgHeld *held);
 
+/** A revision goes into the archive, if it is the first one of its day. 0 or negative errno. */
+int bg_archive_put(BgCore *core, BgSeriesId id, const BgSeries *series, const BgIssued *issued);
+/** Answers `forecast` with `as_of`: what was issued then, and how it turned out. 0 or -ENOMEM. */
+int bg_archive_query(BgCore *core, BgSeriesId id, const BgRequest *request, BgArena *arena, BgReply *reply);
+
 /** The last published forecast as a posterior: its mode and spreads, with the correlations of Laplace's covariance. */
 BgFit bg_issued_fit(const BgSeriesState *state, double m);
 /** The horizon of an issued forecast nearest to `days`; NULL when it has none. */

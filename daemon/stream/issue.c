@@ -193,7 +193,7 @@ static void publish(BgCore *core, const BgSeries *series, const BgIssued *issued
 }
 
 /** The draft becomes the last revision. */
-static void issue(BgCore *core, BgSeries *series, const BgKeptFit *fit, BgIssued *draft, int64_t now)
+static void issue(BgCore *core, BgSeriesId id, BgSeries *series, const BgKeptFit *fit, BgIssued *draft, int64_t now)
 {
         BgSeriesState *state = series->state;
         const BgIssued *before = state->issued;
@@ -213,6 +213,8 @@ static void issue(BgCore *core, BgSeries *series, const BgKeptFit *fit, BgIssued
         state->fit = *fit;
         core->n.forecasts++;
         publish(core, series, draft);
+        if (core->store && bg_archive_put(core, id, series, draft) == -ENOMEM)
+                core->failed = -ENOMEM; /* a store that failed says so itself */
 }
 
 /** Up to the next tick. */
@@ -288,7 +290,7 @@ int bg_issue(BgCore *core, const BgRefitJob *job, const BgRefitItem *item, BgSta
         }
         bg_held_free(state->held); /* its entry in the list goes when it comes up */
         state->held = NULL;
-        issue(core, series, &fit, draft, now);
+        issue(core, item->id, series, &fit, draft, now);
         return 0;
 }
 
@@ -313,7 +315,7 @@ void bg_issue_advance(BgCore *core, int64_t now)
                 series->state->listed = false;
                 series->state->held = NULL;
                 if (held && bg_registry_model(core->registry, series->model)->merged_into == BG_MODEL_NONE) {
-                        issue(core, series, &held->fit, held->draft, now);
+                        issue(core, id, series, &held->fit, held->draft, now);
                         held->draft = NULL;
                         if (bg_core_mark_unsaved(core, id, series->state))
                                 core->failed = -ENOMEM;

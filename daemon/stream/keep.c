@@ -86,6 +86,7 @@ static int save_series(BgCore *core, const BgSeries *series, BgArena *arena, BgB
         row.moved = state->fit.moved;
         row.fit_status = state->fit.status;
         row.trained_at = state->trained_at ? bg_second_to_us(state->trained_at) : 0;
+        row.archived_at = state->archived_at ? bg_second_to_us(state->archived_at) : 0;
         row.due = state->queued ? bg_second_to_us(state->due) : 0;
         row.contributed = state->contributed;
         for (int k = 0; k < BG_THETA_N + BG_SYM_N; k++)
@@ -244,6 +245,7 @@ static int load_series(void *data, const BgStoreSeries *row)
         if (restart->learned)
                 load_contribution(state, row);
         state->since = since_of(row);
+        state->archived_at = row->archived_at ? bg_second_from_us(row->archived_at) : 0;
         state->queued = row->due != 0;
         state->due = row->due ? bg_second_from_us(row->due) : 0;
         if (row->issued.len && !bg_proto_unpack(&bg_proto_forecast, row->issued.data, row->issued.len, &arena, &message, NULL)) {

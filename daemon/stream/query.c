@@ -625,6 +625,8 @@ static int query_forecast(BgCore *core, const BgRequest *request, BgArena *arena
 
         if (id == BG_SERIES_NONE)
                 return r;
+        if (request->as_of)
+                return bg_archive_query(core, id, request, arena, reply);
         series = bg_registry_series(core->registry, id);
         issued = series->state ? series->state->issued : NULL;
         if (!issued)

@@ -93,6 +93,7 @@ typedef struct BgSeriesState {
         bool in_job;        /* a refit is under way; a second one waits for it */
         uint32_t n_refits;  /* since the start; picks the audits */
         BgSecond due;       /* when the forecast has grown old */
+        BgSecond archived_at; /* as_of of the last forecast in the archive; 0 = none */
         BgSecond trained_at; /* last training origin; 0 = none */
         bool contributed;    /* to the shared prior, with: */
         float contribution[BG_THETA_N + BG_SYM_N];

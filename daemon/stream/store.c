@@ -254,6 +254,11 @@ int bg_store_put_learned(BgStore *store, BgStr name, BgStr bytes)
         return store_put(store, &(BgRow){ .kind = BG_ROW_LEARNED, .learned = { name, bytes } });
 }
 
+int bg_store_put_archived(BgStore *store, const BgStoreArchived *archived, int64_t oldest)
+{
+        return store_put(store, &(BgRow){ .kind = BG_ROW_ARCHIVED, .archived = { *archived, oldest } });
+}
+
 size_t bg_store_group_size(const BgStore *store)
 {
         return store->open->n_rows;
@@ -359,4 +364,9 @@ int bg_store_read_learned(BgStore *store, int (*each)(void *data, BgStr name, Bg
         int r = bg_store_db_read_learned(store->db, each, data);
         store->reading = false;
         return r;
+}
+
+int bg_store_find_archived(BgStore *store, int64_t series, int64_t as_of, BgArena *arena, BgStoreArchived *found)
+{
+        return bg_store_db_find_archived(store->db, series, as_of, arena, found);
 }

@@ -42,6 +42,7 @@ typedef struct BgStoreReceipt {
         unsigned char hash_key[16];
 } BgStoreReceipt;
 
+#define BG_STORE_E_NONE 2     /* there is no such row */
 #define BG_STORE_E_UNUSABLE 1 /* not ours, a newer format, damaged, locked by another daemon: `why` says what and what to do */
 
 /**
@@ -85,6 +86,7 @@ typedef struct BgStoreSeries {
         int fit_status;
         double moved;
         int64_t trained_at; /* us; as_of of the last training origin, 0 = none */
+        int64_t archived_at; /* us; as_of of the last forecast put into the archive, 0 = none */
         int64_t due;        /* us; when the forecast is to be renewed; 0 = at the next event */
         bool contributed;   /* to the learned prior, with: */
         double contribution[9]; /* theta, covariance */
@@ -101,6 +103,33 @@ int bg_store_read_series(BgStore *store, int (*each)(void *data, const BgStoreSe
 /** What was learned across series, in pieces by name, in bytewise order of the names. */
 int bg_store_read_learned(BgStore *store, int (*each)(void *data, BgStr name, BgStr bytes), void *data);
 
+/** A forecast as it was issued. */
+typedef struct BgStoreArchived {
+        int64_t series;   /* the caller's number of the series: the same for all its names */
+        BgStr model;      /* its name then */
+        BgRelation relation;
+        int64_t as_of;    /* us */
+        int64_t at;       /* us */
+        int64_t released_at; /* us */
+        int64_t rev;
+        int64_t count;
+        BgStatus status;
+        double rate;
+        double lambda, lambda_sd;
+        double mu, mu_sd;
+        double sigma, sigma_sd;
+        double m;
+        double dispersion;
+        BgStr horizons;   /* JSON: [[days, mean, q05, q10, q25, q50, q75, q90, q95], ..] */
+} BgStoreArchived;
+/**
+ * bg_store_find_archived() - the newest forecast of a series as of a time or before
+ * @arena: its texts live here
+ * Looks at what is durable, through a connection of its own: it neither waits for the writer nor holds it up. One descent of a
+ * B-tree: some 20 us. Return: 0, BG_STORE_E_NONE, or a negative errno.
+ */
+int bg_store_find_archived(BgStore *store, int64_t series, int64_t as_of, BgArena *arena, BgStoreArchived *found);
+
 /* ---- appending to the open group (copies; no I/O) -------------------------------------------------------------------------- */
 /* All return 0, -ENOMEM with the group as it was, or the error of a store that has failed (below). */
 
@@ -111,6 +140,8 @@ int bg_store_append_rejected(BgStore *store, BgStr source, int64_t seq, int64_t 
                              int64_t received_at);
 int bg_store_put_source(BgStore *store, const BgStoreSource *source);
 int bg_store_put_series(BgStore *store, const BgStoreSeries *series);
+/** The first one of a day and series is kept, others of that day are passed over. Those of the series before `oldest` (us) go. */
+int bg_store_put_archived(BgStore *store, const BgStoreArchived *archived, int64_t oldest);
 /** Replaces what has this name; no bytes: takes it away. */
 int bg_store_put_learned(BgStore *store, BgStr name, BgStr bytes);
 

@@ -46,10 +46,14 @@ static const char *const statements[BG_SQL_N] = {
         [BG_SQL_SOURCE] = "INSERT INTO source(name, seq, watermark, batch_at) VALUES(?1, ?2, ?3, ?4)"
                           " ON CONFLICT(name) DO UPDATE SET seq = ?2, watermark = ?3, batch_at = ?4",
         [BG_SQL_SERIES] = "INSERT OR REPLACE INTO series(id, rev, fit_status, theta1, theta2, theta3, cov11, cov21, cov22, cov31,"
-                          " cov32, cov33, dispersion, objective, moved, trained_at, due, added, removed, late, tallied, flags,"
+                          " cov32, cov33, dispersion, objective, moved, trained_at, archived_at, due, added, removed, late, tallied, flags,"
                           " contribution, issued, extra)"
                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
-                          " ?22, ?23, ?24, ?25)",
+                          " ?22, ?23, ?24, ?25, ?26)",
+        [BG_SQL_ARCHIVED] = "INSERT OR IGNORE INTO archive(series, day, model, relation, as_of, at, released_at, rev, count, status,"
+                            " rate, lambda, lambda_sd, mu, mu_sd, sigma, sigma_sd, m, dispersion, horizons)"
+                            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+        [BG_SQL_ARCHIVED_GONE] = "DELETE FROM archive WHERE series = ?1 AND day < ?2",
         [BG_SQL_LEARNED] = "INSERT INTO learned(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
         [BG_SQL_LEARNED_GONE] = "DELETE FROM learned WHERE name = ?1",
 };
@@ -478,7 +482,10 @@ static void db_free(BgStoreDb *db)
 {
         for (int i = 0; i < BG_SQL_N; i++)
                 sqlite3_finalize(db->sql[i]);
+        sqlite3_finalize(db->find_archived);
+        sqlite3_close(db->reader);
         sqlite3_close(db->db);
+        free(db->path);
         if (db->lock_fd >= 0)
                 close(db->lock_fd);
         bg_intern_deinit(&db->names);
@@ -517,7 +524,7 @@ int bg_store_db_open(BgStoreDb **dbp, const BgStoreSpec *spec, BgStoreReceipt *r
                 r = r ? unusable_error(&o, r) : 0;
         }
 out:
-        free(path);
+        o.db->path = path;
         if (r)
                 db_free(o.db);
         else

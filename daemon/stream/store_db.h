@@ -19,11 +19,16 @@ enum {
         BG_SQL_SERIES,
         BG_SQL_LEARNED,
         BG_SQL_LEARNED_GONE,
+        BG_SQL_ARCHIVED,
+        BG_SQL_ARCHIVED_GONE,
         BG_SQL_N
 };
 
 typedef struct BgStoreDb {
         sqlite3 *db;
+        char *path;
+        sqlite3 *reader; /* of the caller's thread, opened when it is first asked for */
+        sqlite3_stmt *find_archived;
         sqlite3_stmt *sql[BG_SQL_N];
         int lock_fd;    /* holds the lock on the file; closed after `db`, see store_db.c */
         BgIntern names; /* rows of table model */
@@ -49,6 +54,9 @@ int bg_store_db_read_log(BgStoreDb *db, int (*each)(void *data, int64_t log, con
 int bg_store_db_read_sources(BgStoreDb *db, int (*each)(void *data, const BgStoreSource *source), void *data);
 int bg_store_db_read_learned(BgStoreDb *db, int (*each)(void *data, BgStr name, BgStr bytes), void *data);
 int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStoreSeries *series), void *data);
+
+/** May be called by another thread than the one that writes, but always by the same one. */
+int bg_store_db_find_archived(BgStoreDb *db, int64_t series, int64_t as_of, BgArena *arena, BgStoreArchived *found);
 
 /** Remember and translate the last failure of `db` while `doing` something: a negative errno. */
 int bg_store_db_error(BgStoreDb *db, int rc, const char *doing);

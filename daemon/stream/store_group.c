@@ -64,6 +64,11 @@ static size_t row_texts(BgRow *row, BgStr *texts[TEXTS_MAX], size_t *sizep)
                 texts[1] = &row->learned.bytes;
                 *sizep = sizeof(row->learned);
                 return 2;
+        case BG_ROW_ARCHIVED:
+                texts[0] = &row->archived.archived.model;
+                texts[1] = &row->archived.archived.horizons;
+                *sizep = sizeof(row->archived);
+                return 2;
         case BG_ROW_EVENT:
                 break;
         }

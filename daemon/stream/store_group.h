@@ -24,7 +24,12 @@ typedef struct BgStoreLearned {
         BgStr bytes; /* none: the row goes */
 } BgStoreLearned;
 
-typedef enum BgRowKind { BG_ROW_EVENT, BG_ROW_REJECTED, BG_ROW_SOURCE, BG_ROW_SERIES, BG_ROW_LEARNED } BgRowKind;
+typedef struct BgStoreArchivedRow {
+        BgStoreArchived archived;
+        int64_t oldest; /* us */
+} BgStoreArchivedRow;
+
+typedef enum BgRowKind { BG_ROW_EVENT, BG_ROW_REJECTED, BG_ROW_SOURCE, BG_ROW_SERIES, BG_ROW_LEARNED, BG_ROW_ARCHIVED } BgRowKind;
 
 typedef struct BgRow {
         BgRowKind kind;
@@ -35,6 +40,7 @@ typedef struct BgRow {
                 BgStoreSource source;
                 BgStoreSeries series;
                 BgStoreLearned learned;
+                BgStoreArchivedRow archived;
         };
 } BgRow;
 

@@ -162,18 +162,19 @@ static int write_series(BgStoreDb *db, const BgStoreSeries *series)
         sqlite3_bind_double(stmt, 14, series->objective);
         sqlite3_bind_double(stmt, 15, series->moved);
         bind_number_or_null(stmt, 16, series->trained_at);
-        bind_number_or_null(stmt, 17, series->due);
-        sqlite3_bind_int64(stmt, 18, series->added);
-        sqlite3_bind_int64(stmt, 19, series->removed);
-        sqlite3_bind_int64(stmt, 20, series->late);
-        sqlite3_bind_int64(stmt, 21, series->tallied);
-        sqlite3_bind_int64(stmt, 22, series->flags);
+        bind_number_or_null(stmt, 17, series->archived_at);
+        bind_number_or_null(stmt, 18, series->due);
+        sqlite3_bind_int64(stmt, 19, series->added);
+        sqlite3_bind_int64(stmt, 20, series->removed);
+        sqlite3_bind_int64(stmt, 21, series->late);
+        sqlite3_bind_int64(stmt, 22, series->tallied);
+        sqlite3_bind_int64(stmt, 23, series->flags);
         if (series->contributed)
-                sqlite3_bind_blob(stmt, 23, series->contribution, sizeof(series->contribution), SQLITE_TRANSIENT);
+                sqlite3_bind_blob(stmt, 24, series->contribution, sizeof(series->contribution), SQLITE_TRANSIENT);
         else
-                sqlite3_bind_null(stmt, 23);
-        sqlite3_bind_blob64(stmt, 24, series->issued.data, series->issued.len, SQLITE_STATIC);
-        sqlite3_bind_blob64(stmt, 25, series->extra.data, series->extra.len, SQLITE_STATIC);
+                sqlite3_bind_null(stmt, 24);
+        sqlite3_bind_blob64(stmt, 25, series->issued.data, series->issued.len, SQLITE_STATIC);
+        sqlite3_bind_blob64(stmt, 26, series->extra.data, series->extra.len, SQLITE_STATIC);
         return run(db, BG_SQL_SERIES);
 }
 
@@ -185,6 +186,43 @@ static int write_learned(BgStoreDb *db, const BgStoreLearned *learned)
         if (learned->bytes.len)
                 sqlite3_bind_blob64(db->sql[i], 2, learned->bytes.data, learned->bytes.len, SQLITE_STATIC);
         return run(db, i);
+}
+
+static int64_t day_of(int64_t us)
+{
+        return us / INT64_C(86400000000);
+}
+
+static int write_archived(BgStoreDb *db, const BgStoreArchivedRow *row)
+{
+        const BgStoreArchived *archived = &row->archived;
+        sqlite3_stmt *stmt = db->sql[BG_SQL_ARCHIVED], *gone = db->sql[BG_SQL_ARCHIVED_GONE];
+        const double numbers[] = { archived->rate,     archived->lambda, archived->lambda_sd, archived->mu,        archived->mu_sd,
+                                   archived->sigma,    archived->sigma_sd, archived->m,       archived->dispersion };
+        uint32_t model;
+
+        int r = model_id(db, archived->model, &model);
+        if (r)
+                return r;
+        sqlite3_bind_int64(stmt, 1, archived->series);
+        sqlite3_bind_int64(stmt, 2, day_of(archived->as_of));
+        sqlite3_bind_int64(stmt, 3, model);
+        sqlite3_bind_int(stmt, 4, (int)archived->relation);
+        sqlite3_bind_int64(stmt, 5, archived->as_of);
+        sqlite3_bind_int64(stmt, 6, archived->at);
+        sqlite3_bind_int64(stmt, 7, archived->released_at);
+        sqlite3_bind_int64(stmt, 8, archived->rev);
+        sqlite3_bind_int64(stmt, 9, archived->count);
+        bind_text(stmt, 10, bg_str(bg_proto_status_name((int)archived->status)));
+        for (int i = 0; i < 9; i++)
+                sqlite3_bind_double(stmt, 11 + i, numbers[i]);
+        bind_text(stmt, 20, archived->horizons);
+        r = run(db, BG_SQL_ARCHIVED);
+        if (r)
+                return r;
+        sqlite3_bind_int64(gone, 1, archived->series);
+        sqlite3_bind_int64(gone, 2, day_of(row->oldest));
+        return run(db, BG_SQL_ARCHIVED_GONE);
 }
 
 static int write_group(BgStoreDb *db, const BgGroup *group, bool *rejectedp)
@@ -210,6 +248,9 @@ static int write_group(BgStoreDb *db, const BgGroup *group, bool *rejectedp)
                         break;
                 case BG_ROW_LEARNED:
                         r = write_learned(db, &row.learned);
+                        break;
+                case BG_ROW_ARCHIVED:
+                        r = write_archived(db, &row.archived);
                         break;
                 }
         }
@@ -403,7 +444,7 @@ int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStore
 {
         static const char sql[] =
                 "SELECT id, rev, fit_status, theta1, theta2, theta3, cov11, cov21, cov22, cov31, cov32, cov33, dispersion,"
-                " objective, moved, trained_at, due, added, removed, late, tallied, flags, contribution, issued, extra"
+                " objective, moved, trained_at, archived_at, due, added, removed, late, tallied, flags, contribution, issued, extra"
                 " FROM series ORDER BY id";
         sqlite3_stmt *stmt;
         int r = 0, rc;
@@ -422,16 +463,17 @@ int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStore
                         .objective = column_double(stmt, 13),
                         .moved = column_double(stmt, 14),
                         .trained_at = sqlite3_column_int64(stmt, 15),
-                        .due = sqlite3_column_int64(stmt, 16),
-                        .added = sqlite3_column_int64(stmt, 17),
-                        .removed = sqlite3_column_int64(stmt, 18),
-                        .late = sqlite3_column_int64(stmt, 19),
-                        .tallied = sqlite3_column_int64(stmt, 20),
-                        .flags = sqlite3_column_int64(stmt, 21),
-                        .issued = column_blob(stmt, 23),
-                        .extra = column_blob(stmt, 24),
+                        .archived_at = sqlite3_column_int64(stmt, 16),
+                        .due = sqlite3_column_int64(stmt, 17),
+                        .added = sqlite3_column_int64(stmt, 18),
+                        .removed = sqlite3_column_int64(stmt, 19),
+                        .late = sqlite3_column_int64(stmt, 20),
+                        .tallied = sqlite3_column_int64(stmt, 21),
+                        .flags = sqlite3_column_int64(stmt, 22),
+                        .issued = column_blob(stmt, 24),
+                        .extra = column_blob(stmt, 25),
                 };
-                BgStr contribution = column_blob(stmt, 22);
+                BgStr contribution = column_blob(stmt, 23);
                 series.contributed = contribution.len == sizeof(series.contribution);
                 if (series.contributed)
                         memcpy(series.contribution, contribution.data, sizeof(series.contribution));

@@ -74,6 +74,7 @@
         "  objective  REAL,\n" \
         "  moved      REAL,    -- how far the data moved the parameters from the prior, in prior sd\n" \
         "  trained_at INTEGER, -- microseconds; as_of of the last forecast that is learned from; NULL = none\n" \
+        "  archived_at INTEGER, -- microseconds; as_of of the last forecast put into table archive; NULL = none\n" \
         "  due        INTEGER, -- microseconds; when the forecast is to be renewed; NULL = at the next event\n" \
         "  -- what happened since the last revision, and goes into the next one's `why`\n" \
         "  added INTEGER NOT NULL DEFAULT 0, removed INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL DEFAULT 0,\n" \
@@ -90,6 +91,22 @@
         "  name  TEXT PRIMARY KEY NOT NULL,\n" \
         "  value BLOB NOT NULL\n" \
         ") STRICT;\n" \
+        "CREATE TABLE archive(\n" \
+        "  -- forecasts as they were issued: the first of each day and series; of days on which only time passed, one a week\n" \
+        "  series   INTEGER NOT NULL, -- number of the series: the same for all names that it had\n" \
+        "  day      INTEGER NOT NULL, -- of as_of, days since 1970\n" \
+        "  model    INTEGER NOT NULL, -- its name then; table model\n" \
+        "  relation INTEGER NOT NULL, -- table relation\n" \
+        "  as_of    INTEGER NOT NULL, -- microseconds; the count was known up to here; horizons start here\n" \
+        "  at       INTEGER NOT NULL, -- microseconds; when it was issued\n" \
+        "  released_at INTEGER NOT NULL, -- microseconds; age 0, as it was known then\n" \
+        "  rev      INTEGER NOT NULL,\n" \
+        "  count    INTEGER NOT NULL,\n" \
+        "  status   TEXT NOT NULL,\n" \
+        "  rate REAL, lambda REAL, lambda_sd REAL, mu REAL, mu_sd REAL, sigma REAL, sigma_sd REAL, m REAL, dispersion REAL,\n" \
+        "  horizons TEXT NOT NULL,    -- JSON: [[days, mean, 5 %, 10 %, 25 %, median, 75 %, 90 %, 95 %], ..]\n" \
+        "  PRIMARY KEY(series, day)\n" \
+        ") STRICT, WITHOUT ROWID;\n" \
         "-- for people\n" \
         "CREATE VIEW event_text AS SELECT e.log, k.name AS kind, " BG_STORE_SQL_TIME("e.at") " AS at, m.name AS model,\n" \
         "  e.child, CASE WHEN k.name IN ('add', 'tally') THEN r.name END AS relation,\n" \
@@ -102,6 +119,11 @@
         "  " BG_STORE_SQL_TIME("batch_at") " AS batch_at FROM source;\n" \
         "CREATE VIEW rejected_text AS SELECT id, " BG_STORE_SQL_TIME("received_at") " AS received_at, source, seq, position,\n" \
         "  reason, detail, event FROM rejected;\n" \
+        "CREATE VIEW archive_text AS SELECT m.name AS model, r.name AS relation, " BG_STORE_SQL_TIME("a.as_of") " AS as_of,\n" \
+        "  " BG_STORE_SQL_TIME("a.at") " AS at, a.rev, a.status, a.count, h.value ->> 0 AS days, h.value ->> 1 AS mean,\n" \
+        "  h.value ->> 3 AS q10, h.value ->> 5 AS q50, h.value ->> 7 AS q90, a.lambda, a.mu, a.sigma\n" \
+        "  FROM archive a JOIN json_each(a.horizons) h LEFT JOIN model m ON m.id = a.model\n" \
+        "  LEFT JOIN relation r ON r.id = a.relation;\n" \
         "CREATE VIEW series_text AS SELECT m.name AS model, r.name AS relation, s.rev, s.fit_status, exp(s.theta1) AS lambda,\n" \
         "  s.theta2 AS mu, exp(s.theta3) AS sigma, s.dispersion, s.objective, length(s.issued) AS n_issued FROM series s\n" \
         "  LEFT JOIN model m ON m.id = s.id / 16 LEFT JOIN relation r ON r.id = s.id % 16;\n"

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <sqlite3.h>
 
@@ -219,6 +220,7 @@ static const BgStoreSeries series_out[] = {
           .fit_status = 2,
           .moved = 0.75,
           .trained_at = RECEIVED,
+          .archived_at = RECEIVED + 2,
           .due = RECEIVED + 1,
           .contributed = true,
           .contribution = { 1, 2, 3, -4, 1e-300, 6, 7, 8, 0.1 },
@@ -258,6 +260,7 @@ static int expect_series(void *data, const BgStoreSeries *series)
         assert_int_equal(series->fit_status, e->fit_status);
         same_double(series->moved, e->moved);
         assert_int_equal(series->trained_at, e->trained_at);
+        assert_int_equal(series->archived_at, e->archived_at);
         assert_int_equal(series->due, e->due);
         assert_int_equal(series->contributed, e->contributed);
         for (int i = 0; i < 9; i++)
@@ -358,6 +361,119 @@ static void ask(sqlite3 *db, const char *sql, const char *expected)
         assert_string_equal(text ? text : "NULL", expected);
         assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
         sqlite3_finalize(stmt);
+}
+
+static BgStoreArchived archived_at(int64_t series, int64_t as_of, int64_t rev)
+{
+        return (BgStoreArchived){ .series = series, .model = BG_STR("org/a"), .relation = BG_RELATION_ADAPTER, .as_of = as_of, .at = as_of + 1,
+                                  .released_at = BG_TIME_MIN, .rev = rev, .count = 1000 + rev, .status = BG_STATUS_WEAK, .rate = 1.0 / 3,
+                                  .lambda = 1, .lambda_sd = 2, .mu = 3, .mu_sd = 4, .sigma = 5, .sigma_sd = NAN, .m = 7, .dispersion = 8,
+                                  .horizons = BG_STR("[[7,1,1,1,1,1,1,1,1]]") };
+}
+
+static void test_archive(void **state)
+{
+        const int64_t day = INT64_C(86400000000), noon = RECEIVED / day * day + day / 2;
+        char path[512];
+        BgArena arena = { 0 };
+        BgStoreArchived found;
+
+        testing_path(state, "store.db", path);
+        BgStore *store = open_ok(path, NULL);
+        assert_int_equal(bg_store_find_archived(store, 5, BG_TIME_MAX, &arena, &found), BG_STORE_E_NONE);
+        for (int i = 0; i < 10; i++) {
+                BgStoreArchived first = archived_at(5, noon + i * day, i + 1), second = archived_at(5, noon + i * day + 1, 100);
+                BgStoreArchived other = archived_at(i < 5 ? 4 : 6, noon + i * day, 200);
+
+                assert_int_equal(bg_store_put_archived(store, &first, noon - 3 * day), 0);
+                assert_int_equal(bg_store_put_archived(store, &second, noon - 3 * day), 0); /* of the same day: passed over */
+                assert_int_equal(bg_store_put_archived(store, &other, 0), 0);
+        }
+        assert_int_equal(bg_store_commit(store, NULL, NULL), 0);
+        bg_store_wait(store);
+        assert_int_equal(bg_store_find_archived(store, 5, noon - 1, &arena, &found), BG_STORE_E_NONE);
+        for (int i = 0; i < 10; i++) {
+                BgStoreArchived expected = archived_at(5, noon + i * day, i + 1);
+
+                for (int k = 0; k < 3; k++) {
+                        const int64_t later[] = { 0, 1, day - 1 };
+
+                        if (bg_store_find_archived(store, 5, noon + i * day + later[k], &arena, &found))
+                                fail_msg("nothing on day %d", i);
+                        testing_assert_text(found.model, expected.model);
+                        testing_assert_text(found.horizons, expected.horizons);
+                        assert_int_equal(found.relation, expected.relation);
+                        assert_int_equal(found.as_of, expected.as_of);
+                        assert_int_equal(found.at, expected.at);
+                        assert_int_equal(found.released_at, expected.released_at);
+                        assert_int_equal(found.rev, expected.rev);
+                        assert_int_equal(found.count, expected.count);
+                        assert_int_equal(found.status, expected.status);
+                        same_double(found.rate, expected.rate);
+                        same_double(found.lambda_sd, expected.lambda_sd);
+                        same_double(found.sigma_sd, expected.sigma_sd);
+                        same_double(found.dispersion, expected.dispersion);
+                }
+        }
+        /* what is older than wanted goes, of this series alone */
+        BgStoreArchived last = archived_at(5, noon + 20 * day, 21);
+        assert_int_equal(bg_store_put_archived(store, &last, noon + 7 * day), 0);
+        assert_int_equal(bg_store_commit(store, NULL, NULL), 0);
+        bg_store_wait(store);
+        assert_int_equal(bg_store_find_archived(store, 5, noon + 6 * day, &arena, &found), BG_STORE_E_NONE);
+        assert_int_equal(bg_store_find_archived(store, 5, noon + 7 * day, &arena, &found), 0);
+        assert_int_equal(bg_store_find_archived(store, 4, noon, &arena, &found), 0);
+        sqlite3 *db = person(path);
+        ask(db, "SELECT model || ' ' || relation || ' ' || rev || ' ' || status || ' ' || days || ' ' || q50 FROM archive_text WHERE rev = 21",
+            "org/a adapter 21 weak 7 1");
+        assert_int_equal(sqlite3_exec(db, "UPDATE archive SET status = 'splendid' WHERE rev = 21", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(bg_store_find_archived(store, 5, BG_TIME_MAX, &arena, &found), -EBADMSG);
+        sqlite3_close(db);
+        assert_int_equal(bg_store_close(store), 0);
+        bg_arena_deinit(&arena);
+}
+
+/* A person's long transaction, or the writer's, is not waited for. */
+static void test_archive_is_read_beside_the_writer(void **state)
+{
+        enum { SERIES = 3000, DAYS = 10, LOOKUPS = 2000 };
+        const int64_t day = INT64_C(86400000000);
+        char path[512];
+        BgArena arena = { 0 };
+        BgStoreArchived found;
+        struct timespec begun, done;
+
+        testing_path(state, "store.db", path);
+        BgStore *store = open_ok(path, NULL);
+        for (int d = 0; d < DAYS; d++)
+                for (int s = 0; s < SERIES; s++) {
+                        BgStoreArchived archived = archived_at(s, RECEIVED + d * day, d + 1);
+                        assert_int_equal(bg_store_put_archived(store, &archived, 0), 0);
+                }
+        assert_int_equal(bg_store_commit(store, NULL, NULL), 0);
+        bg_store_wait(store);
+        sqlite3 *db = person(path);
+        assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        append_group(store, 1);
+        assert_int_equal(bg_store_commit(store, NULL, NULL), 0); /* the writer waits */
+        clock_gettime(CLOCK_MONOTONIC, &begun);
+        for (int i = 0; i < LOOKUPS; i++) {
+                int64_t series = testing_between(0, SERIES - 1), d = testing_between(0, DAYS - 1);
+
+                assert_int_equal(bg_store_find_archived(store, series, RECEIVED + d * day, &arena, &found), 0);
+                assert_int_equal(found.rev, d + 1);
+                bg_arena_clear(&arena);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &done);
+        assert_int_equal(bg_store_groups_pending(store), 1);
+        double us = ((double)(done.tv_sec - begun.tv_sec) * 1e6 + (double)(done.tv_nsec - begun.tv_nsec) / 1e3) / LOOKUPS;
+        fprintf(stderr, "# %.1f us a lookup among %d rows\n", us, SERIES * DAYS);
+        assert_true(us < 1000);
+        assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        bg_store_wait(store);
+        assert_int_equal(bg_store_close(store), 0);
+        bg_arena_deinit(&arena);
 }
 
 static void test_people_can_read(void **state)
@@ -1060,6 +1176,8 @@ int main(void)
                 TEST(test_round_trip),
                 TEST(test_state),
                 TEST(test_learned),
+                TEST(test_archive),
+                TEST(test_archive_is_read_beside_the_writer),
                 TEST(test_people_can_read),
                 TEST(test_dead_letters_are_bounded),
                 TEST(test_groups_are_reported_in_order),
