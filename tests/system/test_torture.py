@@ -106,7 +106,7 @@ class Watcher:
     def drain(self):
         while self.subscriber.socket.poll(0):
             topic, message = self.subscriber.receive()
-            if not topic.startswith(("forecast/", "surge/")):
+            if not topic.startswith(("forecast/", "surge/", "org/", "ecosystem/")):
                 continue
             if message["seq"] > self.seq:
                 assert message["seq"] == self.seq + 1, (topic, message["seq"], self.seq)
