@@ -27,8 +27,12 @@ static int set_options(void *socket, int queue_max)
                 { ZMQ_RCVHWM, queue_max },
                 { ZMQ_RECONNECT_IVL, 100 },
                 { ZMQ_RECONNECT_IVL_MAX, 2000 },
-                { ZMQ_HEARTBEAT_IVL, 2000 },    /* a peer that vanished without a word is noticed, and reconnected to */
-                { ZMQ_HEARTBEAT_TIMEOUT, 6000 },
+                /* A daemon that vanished without a word is noticed by the kernel. No ZMTP heartbeats: libzmq 4.3 aborts when one
+                   comes due while input waits at its mark (its issues 3937, 4364), and a busy daemon would pass for dead. */
+                { ZMQ_TCP_KEEPALIVE, 1 },
+                { ZMQ_TCP_KEEPALIVE_IDLE, 10 },
+                { ZMQ_TCP_KEEPALIVE_INTVL, 5 },
+                { ZMQ_TCP_KEEPALIVE_CNT, 3 },
                 { ZMQ_IPV6, 1 },
         };
         const int64_t bytes_max = BG_MESSAGE_BYTES_MAX;

@@ -76,6 +76,8 @@ BgCoreSpec bg_app_core_spec(const BgConfig *config)
         spec.n_horizons = config->n_horizons;
         spec.refresh_us = config->refresh_us;
         spec.stale_after_us = config->stale_after_us;
+        spec.material = config->material;
+        spec.settle_us = config->settle_us;
         spec.audit_every = (unsigned)config->audit_every;
         spec.surge_threshold = config->surge_threshold;
         spec.models_max = (uint32_t)config->models_max;
@@ -264,9 +266,12 @@ static void configure(App *app, const BgConfig *config)
         memcpy(app->core_spec.horizons, spec.horizons, sizeof(spec.horizons));
         app->core_spec.n_horizons = spec.n_horizons;
         app->core_spec.refresh_us = spec.refresh_us;
+        app->core_spec.material = spec.material;
+        app->core_spec.settle_us = spec.settle_us;
         app->core_spec.stale_after_us = spec.stale_after_us;
         app->core_spec.audit_every = spec.audit_every;
         app->core_spec.surge_threshold = spec.surge_threshold;
+        app->core_spec.publish_bursts = spec.publish_bursts;
         bg_core_configure(app->core, &app->core_spec);
         bg_refit_configure(&app->refit, &(BgRefitSpec){ .coalesce_us = config->coalesce_us, .series_per_job = (size_t)config->series_per_job });
         bg_log_set_level(bg_config_log_level(config));
@@ -427,6 +432,7 @@ static int open_state(App *app)
                 bg_log(BG_LOG_WARNING, "state.none", "the state is in memory only and ends with the program");
         }
         app->core_spec = bg_app_core_spec(&app->config);
+        app->core_spec.learned_start = true;
         r = bg_core_new(&app->core, &app->core_spec, bg_publish_sink(&app->publish), app->store, app->store ? &receipt : NULL,
                         bg_clock_now_us());
         return r ? cannot(r, "the state cannot be read", "") : 0;

@@ -105,6 +105,13 @@ static const Key g_keys[] = {
         { "model", "models_max", KIND_INT, AT(models_max), "134217728", 1, 4294967294.0, NULL, false,
           "Models known at most; events that invent more are rejected." },
 
+        { "forecast", "material", KIND_REAL, AT(material), "0.05", 0, 10, NULL, true,
+          "A forecast whose median or 80 % band moved by so much at any horizon is published at once, others a little later.\n"
+          "In ln(1 + count): 0.05 is about 5 %." },
+        { "forecast", "settle", KIND_DURATION, AT(settle_us), "5s", 0, SECONDS(3600), NULL, true,
+          "The last revision of a burst is published so long after its end. While it lasts revisions come ever more slowly,\n"
+          "up to twelve times as far apart. 0: every refit is published." },
+
         { "refit", "threads", KIND_INT, AT(threads), "0", 0, 1024, NULL, false, "Worker threads for the fits. 0: one a processor." },
         { "refit", "coalesce", KIND_DURATION, AT(coalesce_us), "20ms", 0, SECONDS(3600), NULL, true,
           "Events of a model that come closer together share a refit." },
@@ -112,7 +119,7 @@ static const Key g_keys[] = {
           "Series handed to a worker at once." },
 
         { "process", "log_level", KIND_WORD, AT(log_level), "info", 0, 0, g_levels, true, "error, warning, notice, info or debug." },
-        { "process", "shutdown_deadline", KIND_DURATION, AT(shutdown_deadline_us), "10s", 100e3, SECONDS(3600), NULL, true,
+        { "process", "shutdown_deadline", KIND_DURATION, AT(shutdown_deadline_us), "60s", 100e3, SECONDS(3600), NULL, true,
           "After a request to stop the program ends by then, if need be with exit code 70." },
 };
 enum { N_KEYS = sizeof(g_keys) / sizeof(g_keys[0]) };

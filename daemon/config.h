@@ -63,6 +63,9 @@ typedef struct BgConfig {
         double surge_threshold;
         bool bursts;
         int64_t models_max;
+        /* [forecast] */
+        double material;
+        int64_t settle_us; /* 0 = every refit is a revision */
         /* [refit] */
         int64_t threads; /* 0 = one a processor */
         int64_t coalesce_us;

@@ -30,6 +30,8 @@ typedef struct Arguments {
         const char *fits_path;
         const char *relation;
         const char *every;
+        const char *learned_path;
+        bool learned_start;
         bool quiet;
 } Arguments;
 
@@ -52,6 +54,8 @@ static void print_help(void)
                "  --fits FILE.csv        write the last fit of every model\n"
                "  --relation WORD        .. of this relation: adapter, quantized, merge, download [finetune]\n"
                "  --every 1mo|30d        forecast at multiples of each model's age [at its revisions]\n"
+               "  --learned-start        begin with the figures that a daemon begins with [learn all from the past of these files]\n"
+               "  --learned-out FILE.h   write what was learned across models, as such figures\n"
                "  -q, --quiet            no progress and no summary\n"
                "\n"
                "Every key of the configuration is an option too (first endpoints, then state, model, refits, process):\n");
@@ -89,20 +93,23 @@ typedef struct Own {
         const char *name;
         Action action;       /* ACTION_RUN: does not choose one */
         size_t value_offset; /* of a const char * that takes the value; 0 = no value */
+        size_t bool_offset;  /* of a bool that is set; 0 = none */
 } Own;
 
 static const Own g_own[] = {
-        { "config", ACTION_RUN, offsetof(Arguments, config_path) },
-        { "out", ACTION_RUN, offsetof(Arguments, out_dir) },
-        { "fits", ACTION_RUN, offsetof(Arguments, fits_path) },
-        { "relation", ACTION_RUN, offsetof(Arguments, relation) },
-        { "every", ACTION_RUN, offsetof(Arguments, every) },
-        { "quiet", ACTION_RUN, 0 },
-        { "replay", ACTION_REPLAY, 0 },
-        { "check-config", ACTION_CHECK, 0 },
-        { "print-config", ACTION_PRINT, 0 },
-        { "version", ACTION_VERSION, 0 },
-        { "help", ACTION_HELP, 0 },
+        { "config", ACTION_RUN, offsetof(Arguments, config_path), 0 },
+        { "out", ACTION_RUN, offsetof(Arguments, out_dir), 0 },
+        { "fits", ACTION_RUN, offsetof(Arguments, fits_path), 0 },
+        { "relation", ACTION_RUN, offsetof(Arguments, relation), 0 },
+        { "every", ACTION_RUN, offsetof(Arguments, every), 0 },
+        { "learned-out", ACTION_RUN, offsetof(Arguments, learned_path), 0 },
+        { "learned-start", ACTION_RUN, 0, offsetof(Arguments, learned_start) },
+        { "quiet", ACTION_RUN, 0, offsetof(Arguments, quiet) },
+        { "replay", ACTION_REPLAY, 0, 0 },
+        { "check-config", ACTION_CHECK, 0, 0 },
+        { "print-config", ACTION_PRINT, 0, 0 },
+        { "version", ACTION_VERSION, 0, 0 },
+        { "help", ACTION_HELP, 0, 0 },
 };
 enum { N_OWN = sizeof(g_own) / sizeof(g_own[0]) };
 
@@ -164,10 +171,10 @@ static int take_option(Arguments *arguments, char *name, const char *value, cons
                 *(const char **)((char *)arguments + own->value_offset) = value;
         else if (value)
                 return usage("--%s takes no value", name);
-        else if (own->action != ACTION_RUN)
-                arguments->action = own->action;
+        else if (own->bool_offset)
+                *(bool *)((char *)arguments + own->bool_offset) = true;
         else
-                arguments->quiet = true;
+                arguments->action = own->action;
         return used_next;
 }
 
@@ -233,6 +240,7 @@ static int replay(const Arguments *arguments, const BgConfig *config)
                 .n_paths = arguments->n_files,
                 .out_dir = arguments->out_dir,
                 .fits_path = arguments->fits_path,
+                .learned_path = arguments->learned_path,
                 .core = bg_app_core_spec(config),
                 .unit_days = bg_config_unit_days(config),
                 .n_threads = bg_config_threads(config),
@@ -240,6 +248,7 @@ static int replay(const Arguments *arguments, const BgConfig *config)
                 .progress = !arguments->quiet && isatty(STDERR_FILENO),
         };
 
+        spec.core.learned_start = arguments->learned_start;
         if (!arguments->n_files)
                 return usage("%s", "--replay needs files of events");
         if (!arguments->out_dir && !arguments->fits_path)

@@ -10,9 +10,18 @@
 
 #include "daemon/util/log.h"
 
+/*
+ * Heartbeats are for the door of updates alone. Where input may stop at its high-water mark, libzmq 4.3 aborts the process: once
+ * the peer is gone, the next heartbeat finds an engine that is waiting to be read (its issues 3937, 4364, 4767); and a peer
+ * that feels our back-pressure would take it for our death. Subscriptions have no mark, so that input never stops. No TTL: it
+ * would start the same in a subscriber that reads slowly. Elsewhere the kernel notices a dead peer.
+ */
 enum {
         HEARTBEAT_MS = 1000,
         HEARTBEAT_TIMEOUT_MS = 5000, /* the I/O thread answers, not the loop: five seconds of silence mean a peer that hangs */
+        KEEPALIVE_IDLE_S = 30,
+        KEEPALIVE_PERIOD_S = 10,
+        KEEPALIVE_TRIES = 3,
 };
 
 typedef struct Option {
@@ -23,15 +32,18 @@ typedef struct Option {
 static int set_options(void *socket, const BgDoorSpec *spec)
 {
         const Option common[] = {
-                { ZMQ_SNDHWM, spec->out_max },         { ZMQ_RCVHWM, spec->in_max },
-                { ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS },   { ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS },
-                { ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS },
+                { ZMQ_SNDHWM, spec->out_max },
+                { ZMQ_RCVHWM, spec->type == ZMQ_XPUB ? 0 : spec->in_max },
+                { ZMQ_TCP_KEEPALIVE, 1 },
+                { ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S },
+                { ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_PERIOD_S },
+                { ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_TRIES },
         };
         /* a feed with a fixed identity that reconnects takes its place back at once */
         const Option router[] = { { ZMQ_ROUTER_MANDATORY, 1 }, { ZMQ_ROUTER_HANDOVER, 1 } };
-        const Option xpub[] = { { ZMQ_XPUB_VERBOSE, 1 } };
+        const Option xpub[] = { { ZMQ_XPUB_VERBOSE, 1 }, { ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS }, { ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS } };
         const Option *more = spec->type == ZMQ_ROUTER ? router : xpub;
-        size_t n_more = spec->type == ZMQ_ROUTER ? 2 : spec->type == ZMQ_XPUB ? 1 : 0;
+        size_t n_more = spec->type == ZMQ_ROUTER ? 2 : spec->type == ZMQ_XPUB ? 3 : 0;
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (zmq_setsockopt(socket, common[i].name, &common[i].value, sizeof(int)))

@@ -8,7 +8,7 @@
  * A door: one socket with its options, bound or connected to its endpoints, on the loop.
  *
  * ROUTER doors say when a peer is gone or does not read, instead of dropping answers unseen. XPUB doors are told of every
- * subscription, also repeated ones. All send ZMTP heartbeats, so that a peer that hangs is let go within seconds.
+ * subscription, also repeated ones, and let a peer that hangs go within seconds (ZMTP heartbeats).
  */
 
 enum {

@@ -260,7 +260,7 @@ double bg_negative_binomial_quantile(double p, double mean, double variance)
 
 void bg_negative_binomial_quantiles(double *quantiles, const double *levels, size_t n, double mean, double variance)
 {
-        Law law;
+        Law law = { 0 };
         size_t i = 0;
 
         if (mean > 0)

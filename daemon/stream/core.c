@@ -18,6 +18,7 @@ BgCoreSpec bg_core_spec_default(void)
                 .horizons = { 7, 30, 90, 180, 365 },
                 .n_horizons = 5,
                 .refresh_us = INT64_C(86400) * 1000000,
+                .material = 0.05,
                 .audit_every = 16,
                 .surge_threshold = 9.25,
         };
@@ -44,11 +45,12 @@ void bg_state_free(BgSeriesState *state)
 {
         if (!state)
                 return;
+        bg_held_free(state->held);
         free(state->issued);
         free(state);
 }
 
-static int list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id)
+int bg_core_list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id)
 {
         if (*np == *capp) {
                 size_t cap = *capp ? *capp * 2 : 256;
@@ -68,7 +70,7 @@ int bg_core_mark_dirty(BgCore *core, BgSeriesId id, BgSeries *series)
 
         if (series->dirty)
                 return 0;
-        r = list_push(&core->dirty, &core->n_dirty, &core->cap_dirty, id);
+        r = bg_core_list_push(&core->dirty, &core->n_dirty, &core->cap_dirty, id);
         if (!r)
                 series->dirty = true;
         return r;
@@ -80,7 +82,7 @@ int bg_core_mark_unsaved(BgCore *core, BgSeriesId id, BgSeriesState *state)
 
         if (state->unsaved || !core->store)
                 return 0;
-        r = list_push(&core->unsaved, &core->n_unsaved, &core->cap_unsaved, id);
+        r = bg_core_list_push(&core->unsaved, &core->n_unsaved, &core->cap_unsaved, id);
         if (!r)
                 state->unsaved = true;
         return r;
@@ -96,7 +98,7 @@ static BgCoreSource *source_find(const BgCore *core, BgStr name)
         return NULL;
 }
 
-static BgCoreSource *source_get(BgCore *core, BgStr name)
+BgCoreSource *bg_core_source(BgCore *core, BgStr name)
 {
         BgCoreSource *source = core->current;
 
@@ -138,7 +140,7 @@ static int source_put(BgCore *core, const BgCoreSource *source)
                                                                   .watermark = source->watermark, .batch_at = source->batch_at });
 }
 
-static void watermark_raise(BgCore *core, BgCoreSource *source, int64_t at)
+void bg_core_raise_watermark(BgCore *core, BgCoreSource *source, int64_t at)
 {
         if (source && at > source->watermark)
                 source->watermark = at;
@@ -152,19 +154,22 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
 {
         BgCore *core = data;
         BgSeries *series = bg_registry_series(core->registry, id);
+        bool told = core->loading && !core->restored; /* in revisions that are about to be restored, but for series that have none */
         BgSeriesState *state;
 
-        if (core->loading)
-                return;
-        core->n.children_added += change->added;
-        core->n.children_removed += change->removed;
+        if (!core->loading) {
+                core->n.children_added += change->added;
+                core->n.children_removed += change->removed;
+        }
         if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE) {
-                bg_refit_forget(core, series);
-                bg_incidents_forget(core, id, series);
+                if (!told) {
+                        bg_refit_forget(core, series);
+                        bg_incidents_forget(core, id, series);
+                }
                 return; /* what it had is another series' now, and that one is told of too */
         }
         state = bg_core_state(core, series);
-        if (!state || bg_core_mark_dirty(core, id, series)) {
+        if (!state || (!told && bg_core_mark_dirty(core, id, series))) {
                 core->failed = -ENOMEM;
                 return;
         }
@@ -173,11 +178,14 @@ static void series_changed(void *data, BgSeriesId id, const BgSeriesChange *chan
         state->since.tallied += change->tallied;
         state->since.release_changed |= change->release_changed;
         state->since.renamed |= change->renamed;
+        /* of a series without a revision the log tells all: a stop need not write a row for each new model */
+        if (!told && (state->issued || state->saved) && bg_core_mark_unsaved(core, id, state))
+                core->failed = -ENOMEM;
         if (change->added && change->at && state->issued && change->at <= state->issued->as_of) {
                 state->since.late += change->added;
-                core->n.events_late += change->added;
+                core->n.events_late += core->loading ? 0 : change->added;
         }
-        if (core->incidents && change->added == 1 && !change->removed && change->child.len)
+        if (!core->loading && core->incidents && change->added == 1 && !change->removed && change->child.len)
                 bg_incidents_event(core, id, series, change->at, change->child);
 }
 
@@ -189,7 +197,7 @@ static int64_t event_time(const BgEvent *event)
         return event->type == BG_EVENT_TALLY ? event->to : event->at;
 }
 
-static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgReject *reasonp)
+int bg_core_count(BgCore *core, BgCoreSource *source, const BgEvent *event, BgReject *reasonp)
 {
         int64_t at = event_time(event);
         int r = 0;
@@ -200,13 +208,13 @@ static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgRej
                                 *reasonp = BG_REJECT_LIMIT;
                                 return BG_CORE_E_REJECTED;
                         }
-                        source = source_get(core, event->source);
+                        source = bg_core_source(core, event->source);
                         if (!source)
                                 return -ENOMEM;
                 }
                 if (source && at <= source->watermark)
                         return BG_CORE_E_DUPLICATE;
-                watermark_raise(core, source, at);
+                bg_core_raise_watermark(core, source, at);
                 return 0;
         }
         r = bg_registry_apply(core->registry, event, reasonp);
@@ -220,8 +228,16 @@ static int apply(BgCore *core, BgCoreSource *source, const BgEvent *event, BgRej
                 core->newest = at;
         /* A source is complete at least up to the newest event it has told of, give or take its lateness: late events correct. */
         if (event->type != BG_EVENT_RELEASE || at <= core->now)
-                watermark_raise(core, source, at);
+                bg_core_raise_watermark(core, source, at);
         return 0;
+}
+
+static int append(BgCore *core, const BgEvent *event, int64_t now)
+{
+        int r = bg_store_append(core->store, event, now);
+
+        core->log += r == 0;
+        return r;
 }
 
 int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t now, BgReject *reasonp)
@@ -240,11 +256,11 @@ int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t
                 core->n.events_rejected++;
                 return BG_CORE_E_REJECTED;
         }
-        source = source_get(core, source_name);
+        source = bg_core_source(core, source_name);
         if (!source)
                 return -ENOMEM;
         core->now = now;
-        r = apply(core, source, event, reasonp);
+        r = bg_core_count(core, source, event, reasonp);
         if (core->failed)
                 r = core->failed;
         switch (r) {
@@ -255,7 +271,7 @@ int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t
                 if (event->type == BG_EVENT_ALIVE) /* a cursor, not a fact: only the newest one is worth keeping */
                         r = source_put(core, core->current);
                 else
-                        r = bg_store_append(core->store, event, now);
+                        r = append(core, event, now);
                 break;
         case BG_CORE_E_DUPLICATE:
                 core->n.events_duplicate++;
@@ -269,7 +285,7 @@ int bg_core_apply(BgCore *core, BgStr source_name, const BgEvent *event, int64_t
 
 int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now)
 {
-        BgCoreSource *source = source_get(core, source_name);
+        BgCoreSource *source = bg_core_source(core, source_name);
 
         if (!source)
                 return -ENOMEM;
@@ -289,126 +305,13 @@ int bg_core_batch_done(BgCore *core, BgStr source_name, int64_t seq, int64_t now
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------- */
 
-static int load_event(void *data, int64_t log, const BgEvent *event)
+void bg_core_begin_learning(BgCore *core)
 {
-        BgCore *core = data;
-        BgReject reason;
-        int r;
-
-        (void)log;
-        r = apply(core, NULL, event, &reason);
-        /* the same rules accepted it once; a rule that became stricter must not make the state unreadable */
-        return r < 0 ? r : 0;
-}
-
-static int load_source(void *data, const BgStoreSource *stored)
-{
-        BgCore *core = data;
-        BgCoreSource *source = source_get(core, stored->source);
-
-        if (!source)
-                return -ENOMEM;
-        source->seq = stored->seq;
-        source->batch_at = stored->batch_at;
-        if (stored->batch_at > core->batch_at) /* who was silent before the restart is silent still */
-                core->batch_at = stored->batch_at;
-        watermark_raise(core, source, stored->watermark);
-        return 0;
-}
-
-static int load_series(void *data, const BgStoreSeries *stored)
-{
-        BgCore *core = data;
-        BgModelId model = bg_registry_find(core->registry, stored->model);
-        BgSeriesId id = model == BG_MODEL_NONE || stored->relation >= BG_RELATION_N
-                                ? BG_SERIES_NONE
-                                : bg_registry_model(core->registry, model)->series[stored->relation];
-        BgArena arena = { 0 };
-        BgForecast message;
-        BgIssued *issued = NULL;
-        BgSeriesState *state;
-        BgSeries *series;
-        bool renamed = false;
-        int r = 0;
-
-        if (id == BG_SERIES_NONE)
-                return 0; /* the model was merged into another since: that one has its own state, or is refitted cold */
-        series = bg_registry_series(core->registry, id);
-        state = bg_core_state(core, series);
-        if (!state)
-                return -ENOMEM;
-        if (stored->issued.len && !bg_proto_unpack(&bg_proto_forecast, stored->issued.data, stored->issued.len, &arena, &message, NULL)) {
-                issued = bg_issued_from_message(&message);
-                renamed = !bg_str_equal(message.model, bg_str(bg_registry_model(core->registry, series->model)->name));
-        }
-        bg_arena_deinit(&arena);
-        /* Renamed and merged models have several rows. Revisions of two models that became one do not tell which is newer: time does.
-         * But they never fall. */
-        if (state->issued && issued) {
-                uint32_t rev = issued->rev > state->issued->rev ? issued->rev : state->issued->rev;
-
-                state->issued->rev = issued->rev = rev;
-        }
-        if (state->issued && (!issued || issued->at <= state->issued->at)) {
-                free(issued);
-                return 0;
-        }
-        free(state->issued);
-        state->issued = issued;
-        state->since.renamed = renamed;
-        if (issued)
-                issued->seq = 0; /* of another epoch: it would run ahead of the numbers of this one */
-        for (int i = 0; i < BG_THETA_N; i++)
-                state->theta[i] = stored->theta[i];
-        for (int i = 0; i < BG_SYM_N; i++)
-                state->laplace[i] = (float)stored->spread[i];
-        state->dispersion = (float)stored->dispersion;
-        state->objective = stored->objective;
-        state->fit_status = (uint8_t)stored->fit_status;
-        for (int i = 0; i < BG_THETA_N; i++)
-                if (!isfinite(state->theta[i]))
-                        state->fit_status = BG_FIT_NONE; /* a cold start is always right */
-        if (core->incidents)
-                r = bg_incidents_unpack(core, id, series, stored->extra);
-        return r;
-}
-
-/** What the log tells beyond the last revision that was saved. False: nothing. */
-static bool note_unpublished(BgCore *core, const BgSeries *series, BgSeriesState *state)
-{
-        int64_t more = bg_series_count(series, UINT32_MAX) - (int64_t)state->issued->count;
-
-        if (series->n_tallies)
-                state->since.tallied = more;
-        else if (more > 0)
-                state->since.added = (uint32_t)more;
+        bg_learner_deinit(&core->learner);
+        if (core->spec.learned_start && core->spec.fit.estimator == BG_ESTIMATOR_LIKELIHOOD)
+                bg_learner_start(&core->learner, core->spec.fit.m);
         else
-                state->since.removed = (uint32_t)-more;
-        state->since.release_changed = bg_registry_model(core->registry, series->model)->release != state->issued->release;
-        return more || state->since.release_changed || state->since.renamed;
-}
-
-/** After loading: what has no forecast, or one that the log has gone beyond, waits for a refit; the rest for its day. */
-static int settle(BgCore *core)
-{
-        for (BgSeriesId id = 0; id < bg_registry_n_series(core->registry); id++) {
-                BgSeries *series = bg_registry_series(core->registry, id);
-                BgSeriesState *state = series->state;
-                int r = 0;
-
-                if (series->n_times == 0 && series->n_tallies == 0 && !(state && state->issued))
-                        continue;
-                if (!state || !state->issued || note_unpublished(core, series, state)) {
-                        r = bg_core_mark_dirty(core, id, series);
-                } else {
-                        state->due = state->issued->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
-                        state->queued = true;
-                        r = bg_schedule_put(&core->schedule, id, state->due);
-                }
-                if (r)
-                        return r;
-        }
-        return 0;
+                bg_learner_init(&core->learner);
 }
 
 int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore *store, const BgStoreReceipt *receipt, int64_t now)
@@ -425,7 +328,8 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         core->started_at = now;
         core->now = now;
         core->epoch = 1;
-        bg_learner_init(&core->learner);
+        core->held_due = INT64_MAX;
+        bg_core_begin_learning(core);
         if (receipt) {
                 core->epoch = receipt->epoch;
                 memcpy(registry_spec.hash_key, receipt->hash_key, sizeof(registry_spec.hash_key));
@@ -436,15 +340,7 @@ int bg_core_new(BgCore **corep, const BgCoreSpec *spec, BgCoreSink sink, BgStore
         if (!r && spec->surge_threshold > 0)
                 r = bg_incidents_new(&core->incidents, core, registry_spec.hash_key);
         if (!r && store) {
-                core->loading = true;
-                r = bg_store_read_log(store, load_event, core);
-                if (!r)
-                        r = bg_store_read_sources(store, load_source, core);
-                if (!r)
-                        r = bg_store_read_series(store, load_series, core);
-                if (!r)
-                        r = settle(core);
-                core->loading = false;
+                r = bg_keep_restore(core);
                 core->current = NULL;
         }
         if (r) {
@@ -472,6 +368,7 @@ void bg_core_free(BgCore *core)
         bg_schedule_deinit(&core->schedule);
         free(core->dirty);
         free(core->unsaved);
+        free(core->held);
         free(core->sources);
         free(core);
 }
@@ -481,6 +378,8 @@ void bg_core_configure(BgCore *core, const BgCoreSpec *spec)
         memcpy(core->spec.horizons, spec->horizons, sizeof(core->spec.horizons));
         core->spec.n_horizons = spec->n_horizons;
         core->spec.refresh_us = spec->refresh_us;
+        core->spec.material = spec->material;
+        core->spec.settle_us = spec->settle_us;
         core->spec.stale_after_us = spec->stale_after_us;
         core->spec.audit_every = spec->audit_every;
         core->spec.publish_bursts = spec->publish_bursts;
@@ -554,7 +453,7 @@ static void came_due(void *data, BgSeriesId id)
         }
         state->since.refreshed = true;
         core->n.refreshes++;
-        if (bg_core_mark_dirty(core, id, series))
+        if (bg_core_mark_dirty(core, id, series) || bg_core_mark_unsaved(core, id, state))
                 core->failed = -ENOMEM;
 }
 
@@ -569,6 +468,7 @@ void bg_core_advance(BgCore *core, int64_t now)
                 bg_core_set_stale(core, stale);
         /* Forecasts grow old by the watermark, not by the clock on the wall: where nothing is known, nothing can be renewed. */
         bg_schedule_advance(&core->schedule, bg_core_as_of(core), came_due, core);
+        bg_issue_advance(core, now);
         if (core->incidents && !core->stale)
                 bg_incidents_advance(core, bg_core_as_of(core));
 }
@@ -583,6 +483,8 @@ int64_t bg_core_next_due(const BgCore *core)
                 next = incident;
         if (next <= bg_core_as_of(core))
                 due = bg_second_to_us(next);
+        if (core->held_due < due)
+                due = core->held_due;
         if (core->spec.stale_after_us > 0 && core->batch_at > 0 && !core->stale && core->batch_at + core->spec.stale_after_us < due)
                 due = core->batch_at + core->spec.stale_after_us;
         return due;

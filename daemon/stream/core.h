@@ -34,10 +34,13 @@ typedef struct BgCoreSpec {
         double horizons[BG_CORE_HORIZONS_MAX]; /* days, rising; default 7 30 90 180 365 */
         size_t n_horizons;
         int64_t refresh_us;        /* a forecast with data is renewed after so long without an event; default 1 day */
+        double material;           /* a forecast that moved by so much (ln of a count + 1) is told at once; default 0.05 */
+        int64_t settle_us;         /* smaller moves, and storms, are told after so long a quiet time; 0 = every refit is a revision */
         int64_t stale_after_us;    /* no batch and no `alive` for so long: status stale_input; 0 = never (replay) */
         unsigned audit_every;      /* every so-manieth warm refit of a series is checked against a cold one; default 16; 0 = never */
         double surge_threshold;    /* nats; 0 = no detection; default 9.25 */
         bool publish_bursts;       /* incidents of few uploaders are told too, as kind burst; default no */
+        bool learned_start;        /* begin with the shipped figures; default: blank, everything learned from this stream's past */
         uint32_t models_max;
 } BgCoreSpec;
 BgCoreSpec bg_core_spec_default(void);
@@ -134,7 +137,7 @@ int bg_core_ecosystem_adopt(BgCore *core, BgEcosystemJob *job, size_t n_max, int
 /** Drop it, at whatever step; frees the job. */
 void bg_core_ecosystem_abandon(BgCore *core, BgEcosystemJob *job);
 
-/** Put the state of every series changed since the last call into the store's open group. 0 or -ENOMEM. */
+/** Put what changed since the last call, of the series and of what was learned, into the store's open group. 0 or negative errno. */
 int bg_core_checkpoint(BgCore *core);
 
 /* ---- out ---------------------------------------------------------------------------------------------------------------------- */

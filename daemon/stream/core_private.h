@@ -2,7 +2,8 @@
 #ifndef BURGEON_STREAM_CORE_PRIVATE_H
 #define BURGEON_STREAM_CORE_PRIVATE_H
 
-/* The inside of the core, shared by core.c (in), refit.c (take, run, adopt), incident.c (surges) and query.c (out). */
+/* The inside of the core, shared by core.c (in), refit.c (take, run, adopt), keep.c (restarts), incident.c (surges) and
+ * query.c (out). */
 
 #include "daemon/stream/core.h"
 #include "daemon/stream/learn.h"
@@ -20,7 +21,8 @@ typedef struct BgCoreSource {
 /* name, what: the counters of the stream, in `stats` under these names */
 #define BG_CORE_COUNTERS(C) \
         C(events_accepted) C(events_duplicate) C(events_rejected) C(batches) C(children_added) C(children_removed) C(events_late) \
-        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refreshes) C(surges_opened) \
+        C(refits_warm) C(refits_cold) C(refit_iterations) C(audits) C(audits_apart) C(forecasts) C(refits_held) C(refits_empty) \
+        C(refreshes) C(surges_opened) \
         C(surges_updated) C(surges_closed) C(bursts) C(aggregations)
 
 typedef struct BgCoreCounters {
@@ -44,6 +46,10 @@ struct BgCore {
         BgSeriesId *dirty;
         size_t n_dirty;
         size_t cap_dirty;
+        BgSeriesId *held;       /* series whose last refit is not a revision yet; others may be among them */
+        size_t n_held;
+        size_t cap_held;
+        int64_t held_due;       /* us; of the first of them, or earlier; INT64_MAX = none */
         BgSeriesId *unsaved;
         size_t n_unsaved;
         size_t cap_unsaved;
@@ -58,11 +64,20 @@ struct BgCore {
         int64_t newest;         /* us; newest event time */
         int64_t batch_at;       /* us; when the last batch came, 0 = never */
         int64_t now;            /* us; of the call being served */
+        int64_t log;            /* of the newest event in the store */
+        int64_t saved_log;      /* of the newest event that the state restored knows of */
         bool loading;           /* the log is being applied: nothing is published, stored or detected */
+        bool restored;          /* while loading: the state is back, what follows came after it was saved */
         bool stale;
         int failed;             /* a callback could not do its work (-ENOMEM); reported by the next call */
         BgCoreCounters n;
 };
+
+/** Source of that name, made when there is none; NULL without memory. */
+BgCoreSource *bg_core_source(BgCore *core, BgStr name);
+void bg_core_raise_watermark(BgCore *core, BgCoreSource *source, int64_t at);
+/** Count one event; `source` NULL: from the log. As bg_core_apply(), without the clock and the store. */
+int bg_core_count(BgCore *core, BgCoreSource *source, const BgEvent *event, BgReject *reasonp);
 
 /** Where a series' clock stands: the watermark in seconds. */
 BgSecond bg_core_as_of(const BgCore *core);
@@ -84,6 +99,11 @@ void bg_refit_forget(BgCore *core, BgSeries *series);
 /** The last fit of a series in the model room's form; status NONE when there was none. */
 BgFit bg_state_fit(const BgSeriesState *state, double m);
 void bg_state_free(BgSeriesState *state);
+int bg_core_list_push(BgSeriesId **idsp, size_t *np, size_t *capp, BgSeriesId id); /* 0 or -ENOMEM */
+
+/** Publish what was held long enough. */
+void bg_issue_advance(BgCore *core, int64_t now);
+void bg_held_free(BgHeld *held);
 
 /** The last published forecast as a posterior: its mode and spreads, with the correlations of Laplace's covariance. */
 BgFit bg_issued_fit(const BgSeriesState *state, double m);
@@ -94,6 +114,11 @@ const BgIssuedPoint *bg_issued_near(const BgIssued *issued, double days);
 int bg_issued_message(const BgCore *core, const BgSeries *series, const BgIssued *issued, BgArena *arena, BgForecast *message);
 /** And back, of a stored one. NULL without memory or when it does not fit. */
 BgIssued *bg_issued_from_message(const BgForecast *message);
+
+/** Nothing learned yet: blank, or the shipped figures. */
+void bg_core_begin_learning(BgCore *core);
+/** A new core is what the one was that wrote the store. 0, -ENOMEM, or an error of the store. */
+int bg_keep_restore(BgCore *core);
 
 /* ---- incident.c ---------------------------------------------------------------------------------------------------------------- */
 

@@ -118,7 +118,7 @@ static BgTrust trust_of(const BgFitSpec *spec, const BgSeriesState *state, doubl
         const BgIssued *issued = state ? state->issued : NULL;
         BgFit fit;
 
-        if (!issued || state->fit_status == BG_FIT_NONE || issued->count <= 0)
+        if (!issued || state->fit.status == BG_FIT_NONE || issued->count <= 0)
                 return BG_TRUST_NONE;
         fit = bg_state_fit(state, spec->m);
         fit.spread[0] = (double)issued->lambda_sd * (double)issued->lambda_sd;
@@ -177,7 +177,7 @@ static int collect_series(BgCore *core, BgEcosystemJob *job, BgModelId model_id,
                 item->trust = (uint8_t)trust_of(&job->fit_spec, state, state && state->issued ?
                                                 days_between(state->issued->release, state->issued->as_of) : 0);
                 for (int i = 0; i < BG_THETA_N && item->trust; i++)
-                        item->theta[i] = state->theta[i];
+                        item->theta[i] = state->fit.theta[i];
         }
         job->n_items++;
         return bg_intern_number(&job->result->names, bg_proto_name_org((BgStr){ model->name, model->name_len }), &item->org);

@@ -473,8 +473,6 @@ void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond 
         baseline = &surge->kept.baseline;
         surge->kept.events++;
         surge->kept.sessions += input.counted;
-        if (series->state && bg_core_mark_unsaved(core, id, series->state))
-                core->failed = -ENOMEM;
         if (!baseline->as_of || surge->kept.rebase) /* no forecast (of this level) yet, hence nothing to compare with */
                 return;
         input.age_days = at > model->release ? (double)(at - model->release) / DAY_S : 0;
@@ -489,6 +487,9 @@ void bg_incidents_event(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond 
                                       expected_children(baseline, last > input.blackout_s ? last : input.blackout_s, at);
         input.expected_day = input.session_share * expected_children(baseline, at > DAY_S ? at - DAY_S : 0, at);
         input.shape = bg_surge_shape(baseline->variance);
+        /* not before there is a forecast: the first refit saves it all, and a stop must not have to save a million that have none */
+        if (series->state && bg_core_mark_unsaved(core, id, series->state))
+                core->failed = -ENOMEM;
         if (bg_detector_event(&transition, &surge->kept.detector, &incidents->spec, &input))
                 take_transition(core, id, series, &transition);
 }

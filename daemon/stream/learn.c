@@ -2,10 +2,12 @@
 #include "daemon/stream/learn.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 
-enum { DAY_S = 86400, RECEIPT_MIN = 20, STATE_VERSION = 1 };
+enum { DAY_S = 86400, RECEIPT_MIN = 20, STATE_VERSION = 2 };
 /* Tallies may end a little after an outcome is due, and be what tells it: an eighth of a month. */
 #define OUTCOME_WAIT_S (5 * DAY_S)
 /* A training set of this size per knot teaches the trackers all they can hold; more pending origins would only cost memory. */
@@ -60,6 +62,7 @@ static int queue_push(BgPendingQueue *queue, const BgPending *pending)
 int bg_learner_origin(BgLearner *learner, unsigned knots, BgSeriesId series, BgSecond origin, double count, const BgPoolOpinion *opinions,
                       const BgForecastPoint *points)
 {
+        learner->changed = true;
         for (int k = 0; k < BG_POOL_KNOT_N; k++) {
                 BgPending pending = { .series = series, .origin = origin, .count = count, .s = (float)opinions[k].s };
                 int r;
@@ -113,6 +116,7 @@ static void settle(BgLearner *learner, int k, BgSecond now, BgLearnOutcome *outc
                         bg_pool_learn(&learner->pool, (size_t)k, &opinion, pending->count, y);
                 }
                 queue->head = (queue->head + 1) % queue->cap;
+                queue->first++;
                 queue->n--;
         }
 }
@@ -124,6 +128,7 @@ bool bg_learner_step(BgLearner *learner, BgSecond now, BgLearnOutcome *outcome, 
         if (day <= learner->day)
                 return false;
         learner->day = day;
+        learner->changed = true;
         for (int k = 0; k < BG_POOL_KNOT_N; k++)
                 settle(learner, k, day, outcome, data);
         learner->prior = bg_prior_from_sums(&learner->sums);
@@ -142,23 +147,73 @@ const BgReceipt *bg_learner_receipt(const BgLearner *learner, double horizon_day
         return receipt->n >= RECEIPT_MIN ? receipt : NULL;
 }
 
+void bg_learner_contribute(BgLearner *learner, double sign, const double theta[BG_THETA_N], const double spread[BG_SYM_N])
+{
+        bg_prior_sums_add(&learner->sums, sign, theta, spread);
+        learner->changed = true;
+}
+
 /* ---- bytes ---------------------------------------------------------------------------------------------------------------------- */
 
 /** In this layout under STATE_VERSION, of the machine that wrote it: a state file does not move between byte orders. */
 struct kept {
         uint32_t version;
         uint32_t day;
+        uint64_t first[BG_POOL_KNOT_N]; /* forecasts [first, end) of each queue wait */
+        uint64_t end[BG_POOL_KNOT_N];
         BgPriorSums sums;
         BgPrior prior;
         BgPool pool;
         BgReceipt receipts[BG_POOL_KNOT_N][BG_LEARN_STRATUM_N];
 };
 
-int bg_learner_pack(const BgLearner *learner, BgBuffer *out)
+enum { PIECE = 1024, PIECE_NAME_MAX = 40 };
+
+/** Bytewise order of these names is the order of the pieces. */
+static BgStr piece_name(char text[PIECE_NAME_MAX], int k, uint64_t piece)
 {
-        struct kept *kept = calloc(1, sizeof(*kept));
+        int n = snprintf(text, PIECE_NAME_MAX, "pending/%02d/%016" PRIx64, k, piece);
+
+        return (BgStr){ text, (size_t)n };
+}
+
+/** A piece: the ordinal of its first forecast, and the forecasts. */
+static int save_piece(const BgPendingQueue *queue, int k, uint64_t piece, BgBuffer *bytes,
+                      int (*put)(void *data, BgStr name, BgStr bytes), void *data)
+{
+        uint64_t from = piece * PIECE > queue->first ? piece * PIECE : queue->first, end = queue->first + queue->n;
+        uint64_t to = (piece + 1) * PIECE < end ? (piece + 1) * PIECE : end;
+        char name[PIECE_NAME_MAX];
         int r;
 
+        bg_buffer_clear(bytes);
+        r = bg_buffer_append(bytes, &from, sizeof(from));
+        for (uint64_t i = from; i < to && !r; i++)
+                r = bg_buffer_append(bytes, &queue->items[(queue->head + (size_t)(i - queue->first)) % queue->cap], sizeof(BgPending));
+        return r ? r : put(data, piece_name(name, k, piece), (BgStr){ bytes->data, bytes->len });
+}
+
+static int save_queue(BgPendingQueue *queue, int k, BgBuffer *bytes, int (*put)(void *data, BgStr name, BgStr bytes), void *data)
+{
+        uint64_t end = queue->first + queue->n, from = queue->saved > queue->first ? queue->saved : queue->first;
+        int r = 0;
+
+        for (uint64_t piece = from / PIECE; piece * PIECE < end && from < end && !r; piece++)
+                r = save_piece(queue, k, piece, bytes, put, data);
+        if (!r)
+                queue->saved = end;
+        return r;
+}
+
+int bg_learner_save(BgLearner *learner, int (*put)(void *data, BgStr name, BgStr bytes), void *data)
+{
+        struct kept *kept;
+        BgBuffer bytes = { 0 };
+        int r = 0;
+
+        if (!learner->changed)
+                return 0;
+        kept = calloc(1, sizeof(*kept));
         if (!kept)
                 return -ENOMEM;
         kept->version = STATE_VERSION;
@@ -167,16 +222,26 @@ int bg_learner_pack(const BgLearner *learner, BgBuffer *out)
         kept->prior = learner->prior;
         kept->pool = learner->pool;
         memcpy(kept->receipts, learner->receipts, sizeof(kept->receipts));
-        r = bg_buffer_append(out, kept, sizeof(*kept));
+        /* new pieces, then what says that they count, then what is no longer wanted: cut off anywhere, the old state is there */
         for (int k = 0; k < BG_POOL_KNOT_N && !r; k++) {
-                uint64_t n = learner->pending[k].n;
+                BgPendingQueue *queue = &learner->pending[k];
 
-                r = bg_buffer_append(out, &n, sizeof(n));
-                for (size_t i = 0; i < n && !r; i++)
-                        r = bg_buffer_append(out, &learner->pending[k].items[(learner->pending[k].head + i) % learner->pending[k].cap],
-                                             sizeof(BgPending));
+                kept->first[k] = queue->first;
+                kept->end[k] = queue->first + queue->n;
+                r = save_queue(queue, k, &bytes, put, data);
         }
+        if (!r)
+                r = put(data, BG_STR("learner"), (BgStr){ (const char *)kept, sizeof(*kept) });
+        for (int k = 0; k < BG_POOL_KNOT_N && !r; k++) {
+                BgPendingQueue *queue = &learner->pending[k];
+                char name[PIECE_NAME_MAX];
+
+                for (; queue->kept < queue->first / PIECE && !r; queue->kept += !r)
+                        r = put(data, piece_name(name, k, queue->kept), (BgStr){ NULL, 0 });
+        }
+        learner->changed = r != 0;
         free(kept);
+        bg_buffer_deinit(&bytes);
         return r;
 }
 
@@ -188,46 +253,80 @@ static bool all_finite(const double *x, size_t n)
         return true;
 }
 
-int bg_learner_unpack(BgLearner *learner, BgStr bytes)
+static int load_state(BgLearner *learner, BgStr bytes)
 {
         struct kept *kept;
-        const char *at, *end = bytes.data + bytes.len;
 
-        if (bytes.len < sizeof(*kept))
-                return 1;
+        if (bytes.len != sizeof(*kept))
+                return 0;
         kept = malloc(sizeof(*kept));
         if (!kept)
                 return -ENOMEM;
         memcpy(kept, bytes.data, sizeof(*kept));
-        at = bytes.data + sizeof(*kept);
-        if (kept->version != STATE_VERSION ||
-            !all_finite(&kept->sums.s0, (sizeof(*kept) - offsetof(struct kept, sums)) / sizeof(double))) {
-                free(kept);
-                return 1;
+        learner->loaded = kept->version == STATE_VERSION &&
+                          all_finite(&kept->sums.s0, (sizeof(*kept) - offsetof(struct kept, sums)) / sizeof(double));
+        for (int k = 0; k < BG_POOL_KNOT_N && learner->loaded; k++) {
+                learner->loaded = kept->first[k] <= kept->end[k] && kept->end[k] - kept->first[k] <= PENDING_MAX;
+                learner->pending[k].first = kept->first[k];
+                learner->pending[k].saved = kept->end[k];
+                learner->pending[k].kept = kept->first[k] / PIECE;
         }
-        learner->day = kept->day;
-        learner->sums = kept->sums;
-        learner->prior = kept->prior;
-        learner->pool = kept->pool;
-        memcpy(learner->receipts, kept->receipts, sizeof(kept->receipts));
+        if (learner->loaded) {
+                learner->day = kept->day;
+                learner->sums = kept->sums;
+                learner->prior = kept->prior;
+                learner->pool = kept->pool;
+                memcpy(learner->receipts, kept->receipts, sizeof(kept->receipts));
+        }
         free(kept);
-        for (int k = 0; k < BG_POOL_KNOT_N; k++) {
-                uint64_t n;
+        return 0;
+}
 
-                if ((size_t)(end - at) < sizeof(n))
-                        return 1;
-                memcpy(&n, at, sizeof(n));
-                at += sizeof(n);
-                for (uint64_t i = 0; i < n; i++) {
-                        BgPending pending;
+/** Forecasts that left the queue after the piece was written are in it still: skipped. */
+static int load_piece(BgPendingQueue *queue, BgStr bytes)
+{
+        uint64_t ordinal;
+        size_t n;
 
-                        if ((size_t)(end - at) < sizeof(pending))
-                                return 1;
-                        memcpy(&pending, at, sizeof(pending));
-                        at += sizeof(pending);
-                        if (queue_push(&learner->pending[k], &pending))
-                                return -ENOMEM;
-                }
+        if (bytes.len < sizeof(ordinal))
+                return 0;
+        memcpy(&ordinal, bytes.data, sizeof(ordinal));
+        n = (bytes.len - sizeof(ordinal)) / sizeof(BgPending);
+        for (size_t i = 0; i < n; i++, ordinal++) {
+                BgPending pending;
+                int r;
+
+                if (ordinal != queue->first + queue->n || ordinal >= queue->saved)
+                        continue;
+                memcpy(&pending, bytes.data + sizeof(ordinal) + i * sizeof(pending), sizeof(pending));
+                r = queue_push(queue, &pending);
+                if (r)
+                        return r;
         }
         return 0;
+}
+
+int bg_learner_load(BgLearner *learner, BgStr name, BgStr bytes)
+{
+        char expected[PIECE_NAME_MAX];
+        BgStr prefix;
+
+        if (bg_str_equal(name, BG_STR("learner")))
+                return load_state(learner, bytes);
+        for (int k = 0; k < BG_POOL_KNOT_N && learner->loaded; k++) {
+                prefix = piece_name(expected, k, 0);
+                prefix.len = sizeof("pending/00/") - 1;
+                if (name.len > prefix.len && !memcmp(name.data, prefix.data, prefix.len))
+                        return load_piece(&learner->pending[k], bytes);
+        }
+        return 0;
+}
+
+bool bg_learner_loaded(const BgLearner *learner)
+{
+        bool whole = learner->loaded;
+
+        for (int k = 0; k < BG_POOL_KNOT_N && whole; k++)
+                whole = learner->pending[k].first + learner->pending[k].n == learner->pending[k].saved;
+        return whole;
 }

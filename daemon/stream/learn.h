@@ -44,6 +44,9 @@ typedef struct BgPendingQueue {
         size_t head;
         size_t n;
         size_t cap;
+        uint64_t first; /* ordinal of the head: how many have left the queue */
+        uint64_t saved; /* ordinal up to which bg_learner_save() has written */
+        uint64_t kept;  /* first piece that may be in the store */
 } BgPendingQueue;
 
 typedef struct BgLearner {
@@ -53,9 +56,20 @@ typedef struct BgLearner {
         BgReceipt receipts[BG_POOL_KNOT_N][BG_LEARN_STRATUM_N];
         BgPendingQueue pending[BG_POOL_KNOT_N];
         BgSecond day; /* of the last step: its midnight */
+        bool changed; /* since bg_learner_save() */
+        bool loaded;  /* bg_learner_load() met a state it can use */
 } BgLearner;
 
+/** Blank: the fixed population prior, equal weights, normal quantiles. */
 void bg_learner_init(BgLearner *learner);
+/**
+ * bg_learner_start() - initialised with the shipped figures (learned_start.h says what they were learned from)
+ * Weights, widths and quantiles; learned from at the speed of a blank one, hence soon outweighed by what comes true. Receipts are
+ * empty: they are of this stream. For another `m` than that of the figures: blank.
+ */
+void bg_learner_start(BgLearner *learner, double m);
+/** Write what was learned as learned_start.h. `provenance`: what from; one line of a comment. */
+void bg_learner_print(const BgLearner *learner, double m, const char *provenance, FILE *out);
 void bg_learner_deinit(BgLearner *learner);
 
 #define BG_LEARN_ALL_KNOTS ((1u << BG_POOL_KNOT_N) - 1)
@@ -72,8 +86,21 @@ bool bg_learner_step(BgLearner *learner, BgSecond now, BgLearnOutcome *outcome, 
 /** Coverage of a horizon and stratum between knots: the nearer knot's in ln h. NULL before there are 20 outcomes. */
 const BgReceipt *bg_learner_receipt(const BgLearner *learner, double horizon_days, double count);
 
-/** All that has to survive a restart as bytes; and back (1: another version's, ignored). */
-int bg_learner_pack(const BgLearner *learner, BgBuffer *out);
-int bg_learner_unpack(BgLearner *learner, BgStr bytes);
+/** A posterior joins the prior's sums (sign = 1), or leaves them (-1). Takes effect at the next step. */
+void bg_learner_contribute(BgLearner *learner, double sign, const double theta[BG_THETA_N], const double spread[BG_SYM_N]);
+
+/* ---- what survives a restart --------------------------------------------------------------------------------------------------- */
+
+/**
+ * bg_learner_save() - hand out, as named pieces of bytes, what changed since the last call
+ * @put: replaces the piece of that name; no bytes: takes it away. A negative errno ends it.
+ *
+ * The queues are cut into pieces of 1,024 forecasts (64 KiB) that are written once: a save costs what is new, not what waits.
+ */
+int bg_learner_save(BgLearner *learner, int (*put)(void *data, BgStr name, BgStr bytes), void *data);
+/** One saved piece, in bytewise order of the names, into a learner that was just initialised. Strange names are left. 0 or -ENOMEM. */
+int bg_learner_load(BgLearner *learner, BgStr name, BgStr bytes);
+/** After the last piece. false: there was no state, or it is not whole, or another version's: initialise it again. */
+bool bg_learner_loaded(const BgLearner *learner);
 
 #endif

@@ -190,61 +190,6 @@ BgIssued *bg_issued_from_message(const BgForecast *message)
         return issued;
 }
 
-int bg_core_checkpoint(BgCore *core)
-{
-        BgBuffer issued = { 0 }, extra = { 0 };
-        BgArena arena = { 0 };
-        size_t i;
-        int r = 0;
-
-        if (!core->store)
-                return 0;
-        for (i = 0; i < core->n_unsaved && !r; i++) {
-                BgSeries *series = bg_registry_series(core->registry, core->unsaved[i]);
-                BgSeriesState *state = series->state;
-                BgStoreSeries row = { .model = bg_query_name(core, series), .relation = series->relation };
-                BgForecast message;
-
-                state->unsaved = false;
-                if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE)
-                        continue; /* the model that took over has a state of its own */
-                bg_buffer_clear(&issued);
-                bg_buffer_clear(&extra);
-                bg_arena_clear(&arena);
-                if (state->issued) {
-                        r = bg_issued_message(core, series, state->issued, &arena, &message);
-                        message.status = state->issued->status; /* whether the input is stale is a matter of the moment */
-                        if (!r)
-                                r = bg_proto_pack(&bg_proto_forecast, &message, &issued);
-                        row.rev = state->issued->rev;
-                }
-                if (!r && series->surge)
-                        r = bg_incidents_pack(series, &extra);
-                memcpy(row.theta, state->theta, sizeof(row.theta));
-                for (int k = 0; k < BG_SYM_N; k++)
-                        row.spread[k] = state->laplace[k];
-                row.dispersion = state->dispersion;
-                row.objective = state->objective;
-                row.fit_status = state->fit_status;
-                row.issued = (BgStr){ issued.data, issued.len };
-                row.extra = (BgStr){ extra.data, extra.len };
-                if (!r)
-                        r = bg_store_put_series(core->store, &row);
-        }
-        for (size_t k = r ? i - 1 : core->n_unsaved; k < core->n_unsaved; k++) /* what was not put stays on the list */
-                bg_registry_series(core->registry, core->unsaved[k])->state->unsaved = true;
-        if (r) {
-                memmove(core->unsaved, core->unsaved + i - 1, (core->n_unsaved - i + 1) * sizeof(*core->unsaved));
-                core->n_unsaved -= i - 1;
-        } else {
-                core->n_unsaved = 0;
-        }
-        bg_buffer_deinit(&issued);
-        bg_buffer_deinit(&extra);
-        bg_arena_deinit(&arena);
-        return r;
-}
-
 /* ---- last values ---------------------------------------------------------------------------------------------------------------- */
 
 static bool starts_with(BgStr text, BgStr prefix)

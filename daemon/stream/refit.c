@@ -83,22 +83,27 @@ static int job_reserve(BgRefitJob *job, size_t n_edges)
         return 0;
 }
 
-BgFit bg_state_fit(const BgSeriesState *state, double m)
+static BgFit fit_of(const BgKeptFit *kept, double m)
 {
         BgFit fit = { 0 };
 
-        if (!state || state->fit_status == BG_FIT_NONE)
+        if (kept->status == BG_FIT_NONE)
                 return fit;
         for (int i = 0; i < BG_THETA_N; i++)
-                fit.theta[i] = state->theta[i];
+                fit.theta[i] = kept->theta[i];
         for (int i = 0; i < BG_SYM_N; i++)
-                fit.spread[i] = fit.laplace[i] = state->laplace[i];
+                fit.spread[i] = fit.laplace[i] = kept->laplace[i];
         fit.m = m;
-        fit.dispersion = state->dispersion;
-        fit.objective = state->objective;
-        fit.moved = state->moved;
-        fit.status = state->fit_status;
+        fit.dispersion = kept->dispersion;
+        fit.objective = kept->objective;
+        fit.moved = kept->moved;
+        fit.status = kept->status;
         return fit;
+}
+
+BgFit bg_state_fit(const BgSeriesState *state, double m)
+{
+        return state ? fit_of(&state->fit, m) : (BgFit){ 0 };
 }
 
 BgFit bg_issued_fit(const BgSeriesState *state, double m)
@@ -125,13 +130,14 @@ BgFit bg_issued_fit(const BgSeriesState *state, double m)
 static unsigned training(const BgSeriesState *state, BgSecond as_of)
 {
         unsigned knots = 0;
+        BgSecond last = !state ? 0 : state->held ? state->held->draft->as_of : state->issued ? state->issued->as_of : 0;
 
         if (!state || !state->trained_at || as_of >= state->trained_at + TRAIN_EVERY_S)
                 return BG_LEARN_ALL_KNOTS;
         for (unsigned k = 0; k < BG_POOL_KNOT_N && bg_pool_knot_days(k) < BG_POOL_BIN_DAYS; k++) {
                 BgSecond slot = (BgSecond)(fmax(bg_pool_knot_days(k), 1) * 86400);
 
-                if (as_of / slot != state->fitted_at / slot)
+                if (as_of / slot != last / slot)
                         knots |= 1u << k;
         }
         return knots;
@@ -165,7 +171,7 @@ int bg_refit_job_add(BgRefitJob *job, BgCore *core, BgSeriesId id, BgSecond as_o
                 item->as_of = model->release + (BgSecond)llround(bins.known_days * 86400);
         item->age_days = (double)(item->as_of - model->release) / 86400;
         item->count = (double)bg_series_count(series, item->as_of);
-        item->previous = bg_state_fit(state, job->spec.m);
+        item->previous = state && state->held ? fit_of(&state->held->fit, job->spec.m) : bg_state_fit(state, job->spec.m);
         if (job->forecaster == BG_FORECASTER_POOLED) {
                 bg_refit_input(&item->input, series, &bins, item->as_of, item->age_days, item->count);
                 item->train = training(state, item->as_of);
@@ -284,8 +290,6 @@ void bg_refit_begin(BgCore *core, BgSeries *series, BgRefitItem *item)
         if (!state)
                 return;
         state->in_job = true;
-        if (item->train == BG_LEARN_ALL_KNOTS)
-                state->trained_at = item->as_of;
         item->since = state->since;
         state->since = (BgSince){ 0 };
 }
@@ -299,9 +303,11 @@ static void wait_for_age(BgCore *core, BgSeriesId id, BgSeries *series, BgSecond
                 return;
         state->due = as_of + 3600;
         state->queued = !bg_schedule_put(&core->schedule, id, state->due);
+        if (bg_core_mark_unsaved(core, id, state))
+                core->failed = -ENOMEM;
 }
 
-static void since_add(BgSince *to, const BgSince *from)
+void bg_since_add(BgSince *to, const BgSince *from)
 {
         to->added += from->added;
         to->removed += from->removed;
@@ -405,103 +411,6 @@ static const BgFit *judge(BgCore *core, const BgRefitItem *item, BgStart *startp
         return fit;
 }
 
-static float shift_of(const BgIssued *before, const BgRefitItem *item, size_t n_horizons)
-{
-        size_t i = n_horizons > 2 ? 2 : n_horizons - 1;
-
-        if (!before || n_horizons == 0 || before->n_points <= i || before->points[i].days != (float)item->points[i].days)
-                return NAN;
-        return (float)log((item->points[i].q[3] + 1) / (before->count + (double)before->points[i].q[3] + 1));
-}
-
-/** What the revision before said: its curve, its forecast, and what it expected by now. */
-static BgIssuedBefore before_of(const BgIssued *before, const BgRefitItem *item)
-{
-        const BgIssuedPoint *point = before ? bg_issued_near(before, 90) : NULL;
-        BgIssuedBefore kept = { .expected = NAN, .days = NAN, .median = NAN };
-
-        if (!before)
-                return kept;
-        kept.count = before->count;
-        kept.as_of = before->as_of;
-        kept.lambda = before->lambda;
-        kept.mu = before->mu;
-        kept.sigma = before->sigma;
-        if (item->as_of > before->as_of && before->as_of >= before->release && item->previous.status != BG_FIT_NONE)
-                kept.expected = (float)bg_forecast_increment(&item->previous, before->count,
-                                                             (double)(before->as_of - before->release) / 86400,
-                                                             (double)(item->as_of - before->release) / 86400);
-        if (point) {
-                kept.days = point->days;
-                kept.median = point->q[3];
-        }
-        return kept;
-}
-
-static BgIssued *issue(BgCore *core, BgSeries *series, const BgRefitJob *job, const BgRefitItem *item, const BgFit *fit,
-                       BgStart start, int64_t now)
-{
-        BgSeriesState *state = series->state;
-        size_t n = job->n_horizons;
-        const BgIssued *before = state->issued;
-        BgIssued *issued = calloc(1, sizeof(*issued) + n * sizeof(issued->points[0]));
-        BgGrowth growth = bg_fit_growth(fit);
-
-        if (!issued)
-                return NULL;
-        *issued = (BgIssued){
-                .seq = ++core->seq,
-                .at = now,
-                .count = item->count,
-                .rev = before ? before->rev + 1 : 1,
-                .prev_rev = before ? before->rev : 0,
-                .as_of = item->as_of,
-                .release = item->release,
-                .since = item->since,
-                .before = before_of(before, item),
-                .shift = shift_of(before, item, n),
-                .rate = (float)item->rate,
-                .ultimate = (float)item->ultimate,
-                .impact_days = (float)fmin(exp(growth.mu), 1e15),
-                .lambda = (float)growth.lambda,
-                .lambda_sd = (float)sqrt(fit->spread[0]),
-                .mu = (float)growth.mu,
-                .mu_sd = (float)sqrt(fit->spread[2]),
-                .sigma = (float)growth.sigma,
-                .sigma_sd = (float)sqrt(fit->spread[5]),
-                .m = (float)growth.m,
-                .dispersion = (float)fit->dispersion,
-                .moved = (float)fit->moved,
-                .status = (uint8_t)bg_refit_status(&job->spec, fit, item->count, item->age_days),
-                .start = (uint8_t)start,
-                .n_points = (uint8_t)n,
-        };
-        if (bg_incidents_open(series))
-                issued->status = BG_STATUS_SURGING;
-        for (size_t i = 0; i < n; i++) {
-                const BgForecastPoint *from = &item->points[i];
-                BgIssuedPoint *to = &issued->points[i];
-
-                to->days = (float)from->days;
-                to->mean = (float)(from->mean - item->count);
-                for (int q = 0; q < BG_QUANTILE_N; q++)
-                        to->q[q] = (float)(from->q[q] - item->count);
-        }
-        free(state->issued);
-        state->issued = issued;
-        return issued;
-}
-
-static void publish(BgCore *core, const BgSeries *series, const BgIssued *issued)
-{
-        BgArena arena = { 0 };
-        BgForecast message;
-
-        if (core->sink.forecast && !bg_issued_message(core, series, issued, &arena, &message))
-                core->sink.forecast(core->sink.data, &message);
-        bg_arena_deinit(&arena);
-}
-
 static void sums_add(BgLearner *learner, double sign, const BgSeriesState *state)
 {
         double theta[BG_THETA_N], spread[BG_SYM_N];
@@ -510,15 +419,18 @@ static void sums_add(BgLearner *learner, double sign, const BgSeriesState *state
                 theta[i] = state->contribution[i];
         for (int i = 0; i < BG_SYM_N; i++)
                 spread[i] = state->contribution[BG_THETA_N + i];
-        bg_prior_sums_add(&learner->sums, sign, theta, spread);
+        bg_learner_contribute(learner, sign, theta, spread);
 }
 
 void bg_refit_forget(BgCore *core, BgSeries *series)
 {
         if (series->state && series->state->contributed)
                 sums_add(&core->learner, -1, series->state);
-        if (series->state)
-                series->state->contributed = false;
+        if (!series->state)
+                return;
+        series->state->contributed = false;
+        bg_held_free(series->state->held);
+        series->state->held = NULL;
 }
 
 /** The series' part in what all share: its posterior in the prior, its forecast among those that wait for their outcome. */
@@ -528,8 +440,12 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
 
         if (core->spec.forecaster != BG_FORECASTER_POOLED)
                 return;
-        if (item->train && bg_learner_origin(learner, item->train, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
-                core->failed = -ENOMEM;
+        if (item->train) {
+                if (item->train == BG_LEARN_ALL_KNOTS)
+                        state->trained_at = item->as_of;
+                if (bg_learner_origin(learner, item->train, item->id, item->as_of, item->count, item->knot_opinions, item->knot_points))
+                        core->failed = -ENOMEM;
+        }
         /* take the old contribution back, then add the new one: both as kept, in floats */
         if (state->contributed)
                 sums_add(learner, -1, state);
@@ -543,11 +459,20 @@ static void learn(BgCore *core, BgSeriesState *state, const BgRefitItem *item, c
         sums_add(learner, 1, state);
 }
 
+/** A day after the forecast's as_of; or after now, where the counts end long ago with a tally, and asking each hour tells nothing. */
+static void renew_later(const BgCore *core, BgSeriesState *state, BgSecond as_of)
+{
+        BgSecond refresh = (BgSecond)(core->spec.refresh_us / 1000000), now = bg_core_as_of(core);
+        BgSecond due = (as_of + refresh > now ? as_of : now) + refresh;
+
+        if (!state->queued || due > state->due) /* the entry in the schedule is never behind what is due */
+                state->due = due;
+}
+
 void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem *item, int64_t now)
 {
         BgSeries *series = bg_registry_series(core->registry, item->id);
         BgSeriesState *state = bg_core_state(core, series);
-        const BgIssued *issued;
         const BgFit *fit;
         BgStart start;
 
@@ -557,26 +482,15 @@ void bg_refit_adopt_item(BgCore *core, const BgRefitJob *job, const BgRefitItem 
         if (bg_registry_model(core->registry, series->model)->merged_into != BG_MODEL_NONE)
                 return; /* merged into another model while the job ran: that one is dirty */
         fit = judge(core, item, &start);
-        memcpy(state->theta, fit->theta, sizeof(state->theta));
-        for (int i = 0; i < BG_SYM_N; i++)
-                state->laplace[i] = (float)fit->laplace[i];
-        state->objective = fit->objective;
-        state->dispersion = (float)fit->dispersion;
-        state->moved = (float)fit->moved;
-        state->fit_status = (uint8_t)fit->status;
         state->n_refits++;
-        state->fitted_at = item->as_of;
-        state->due = item->as_of + (BgSecond)(core->spec.refresh_us / 1000000);
+        renew_later(core, state, item->as_of);
         learn(core, state, item, fit);
         if (core->incidents)
                 bg_incidents_refitted(core, series, fit, &item->input, item->release, item->as_of);
-        issued = issue(core, series, job, item, fit, start, now);
-        if (!issued) {
+        if (bg_issue(core, job, item, start, now)) {
                 core->failed = -ENOMEM;
                 return;
         }
-        core->n.forecasts++;
-        publish(core, series, issued);
         if (item->count > 0 && !state->queued)
                 state->queued = !bg_schedule_put(&core->schedule, item->id, state->due);
         if (bg_core_mark_unsaved(core, item->id, state))
@@ -598,7 +512,7 @@ void bg_core_abandon(BgCore *core, BgRefitJob *job)
 
                 if (series->state) {
                         series->state->in_job = false;
-                        since_add(&series->state->since, &job->items[i].since);
+                        bg_since_add(&series->state->since, &job->items[i].since);
                 }
                 if (bg_core_mark_dirty(core, job->items[i].id, series))
                         core->failed = -ENOMEM;

@@ -66,6 +66,14 @@ void bg_refit_horizon(BgHorizon *horizon, const BgForecastPoint *point);
 /** What the pool looks at, as of an age. */
 void bg_refit_input(BgPoolInput *input, const BgSeries *series, const BgSeriesBins *bins, BgSecond as_of, double age_days, double count);
 
+/** What happened before and what happened after, as one. */
+void bg_since_add(BgSince *to, const BgSince *from);
+
+/* ---- issue.c ------------------------------------------------------------------------------------------------------------------- */
+
+/** A refit was adopted: it becomes a revision, now or after a while, or says nothing new. 0 or -ENOMEM. */
+int bg_issue(BgCore *core, const BgRefitJob *job, const BgRefitItem *item, BgStart start, int64_t now);
+
 /** How far a forecast can be trusted, from the counts and the fit alone. */
 BgStatus bg_refit_status(const BgFitSpec *spec, const BgFit *fit, double count, double age_days);
 

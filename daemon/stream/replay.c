@@ -519,6 +519,24 @@ static int answer_silent(Replay *replay)
         return 0;
 }
 
+/** The figures of a stream that was learned from, for bg_learner_start(). */
+static int write_learned(const Replay *replay)
+{
+        FILE *out = fopen(replay->spec->learned_path, "we");
+        char text[256], from[BG_TIME_TEXT_MAX], to[BG_TIME_TEXT_MAX];
+
+        if (!out) {
+                fprintf(stderr, "burgeond: %s: %s\n", replay->spec->learned_path, strerror(errno));
+                return -errno;
+        }
+        bg_time_format(replay->first_at, from);
+        bg_time_format(replay->last_at, to);
+        snprintf(text, sizeof(text), "Learned from %" PRId64 " events and tallies of %zu models, %.10s to %.10s.", replay->n_applied,
+                 bg_registry_n_models(replay->core->registry), from, to);
+        bg_learner_print(&replay->core->learner, replay->core->spec.fit.m, text, out);
+        return fclose(out) ? -errno : 0;
+}
+
 /** What the published intervals were worth, as the daemon tells it: by knot of the horizon and size at the origin. */
 static void print_receipts(const BgLearner *learner, FILE *out)
 {
@@ -619,6 +637,7 @@ static int open_all(Replay *replay)
 
         core_spec.refresh_us = REFRESH_NEVER_US;
         core_spec.stale_after_us = 0;
+        core_spec.settle_us = 0; /* one step a day is the judgement already, and origins are always answered */
         if (!spec->out_dir)
                 core_spec.surge_threshold = 0;
         if (bg_merge_open(&replay->merge, spec->paths, spec->n_paths, on_complaint, replay, why, sizeof(why))) {
@@ -672,6 +691,8 @@ int bg_replay_main(const BgReplaySpec *spec)
                 r = stream(&replay);
                 if (!r && spec->out_dir)
                         r = answer_silent(&replay);
+                if (!r && spec->learned_path)
+                        r = write_learned(&replay);
                 if (!r && spec->fits_path)
                         r = write_fits(&replay);
                 if (!r && spec->out_dir)

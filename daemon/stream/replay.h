@@ -18,6 +18,7 @@ typedef struct BgReplaySpec {
         const char *out_dir;   /* made when missing; NULL: only the fits */
         const char *fits_path; /* CSV of the last fit of every series of one relation; NULL: none */
         BgRelation fits_relation;
+        const char *learned_path; /* what was learned by the end, as learned_start.h; NULL: none */
         BgCoreSpec core;
         int64_t every_us;      /* origins at multiples of each model's own age; 0 = see every_months */
         int every_months;      /* calendar months of age; both 0: a forecast at every revision */

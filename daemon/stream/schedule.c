@@ -32,12 +32,6 @@ int bg_schedule_put(BgSchedule *schedule, BgSeriesId id, BgSecond due)
         uint32_t hour = due / HOUR_S;
         int r;
 
-        if (!schedule->started) {
-                schedule->started = true;
-                schedule->hour = hour;
-        } else if (schedule->n == 0 && hour < schedule->hour) {
-                schedule->hour = hour;
-        }
         if (hour < schedule->hour)
                 hour = schedule->hour; /* overdue: comes up at the next advance */
         if (hour - schedule->hour >= BG_SCHEDULE_HOURS)
@@ -53,7 +47,7 @@ void bg_schedule_advance(BgSchedule *schedule, BgSecond now, void (*each)(void *
         uint32_t until = now / HOUR_S, from = schedule->hour, n_hours;
         struct BgScheduleSlot *due;
 
-        if (!schedule->started || from > until)
+        if (from > until)
                 return;
         n_hours = until - from < BG_SCHEDULE_HOURS ? until - from + 1 : BG_SCHEDULE_HOURS;
         due = schedule->n ? calloc(n_hours, sizeof(*due)) : NULL;
@@ -78,7 +72,7 @@ void bg_schedule_advance(BgSchedule *schedule, BgSecond now, void (*each)(void *
 
 BgSecond bg_schedule_next(const BgSchedule *schedule)
 {
-        if (!schedule->started || schedule->n == 0)
+        if (schedule->n == 0)
                 return UINT32_MAX;
         for (uint32_t i = 0; i < BG_SCHEDULE_HOURS; i++)
                 if (schedule->slots[(schedule->hour + i) % BG_SCHEDULE_HOURS].n)

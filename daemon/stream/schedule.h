@@ -16,8 +16,7 @@ typedef struct BgSchedule {
                 uint32_t n;
                 uint32_t cap;
         } slots[BG_SCHEDULE_HOURS];
-        uint32_t hour; /* all slots before this one are empty */
-        bool started;
+        uint32_t hour; /* all slots before this one are empty; a restart goes on from here */
         size_t n;
 } BgSchedule;
 

@@ -68,24 +68,40 @@ typedef struct BgIssued {
         BgIssuedPoint points[];
 } BgIssued;
 
-typedef struct BgSeriesState {
+/** What is kept of a fit, to start the next one from and to forecast from at other horizons. */
+typedef struct BgKeptFit {
         double theta[BG_THETA_N]; /* double: a warm start from a rounded optimum would cost iterations */
         double objective;
         float laplace[BG_SYM_N];
         float dispersion;
         float moved;
-        uint8_t fit_status; /* BgFitStatus */
+        uint8_t status; /* BgFitStatus */
+} BgKeptFit;
+
+/** A refit that is not a revision yet (issue.c). */
+typedef struct BgHeld {
+        BgKeptFit fit;
+        BgIssued *draft; /* all but seq, at, rev */
+        int64_t first;   /* us; of the refits that were held since the last revision */
+        int64_t due;     /* us; becomes a revision then, if nothing comes before */
+} BgHeld;
+
+typedef struct BgSeriesState {
+        BgKeptFit fit;      /* of the last revision */
         bool queued;        /* has its one entry in the schedule */
         bool unsaved;       /* changed since the last checkpoint */
         bool in_job;        /* a refit is under way; a second one waits for it */
         uint32_t n_refits;  /* since the start; picks the audits */
-        BgSecond fitted_at; /* as_of of the fit */
         BgSecond due;       /* when the forecast has grown old */
         BgSecond trained_at; /* last training origin; 0 = none */
         bool contributed;    /* to the shared prior, with: */
         float contribution[BG_THETA_N + BG_SYM_N];
         BgSince since;
+        bool saved;         /* has a row in the store */
+        bool listed;        /* among the core's held ones */
+        uint8_t haste;      /* revisions that came on the heels of one another */
         BgIssued *issued;   /* NULL before the first revision */
+        BgHeld *held;       /* NULL: the last revision is of the last refit */
 } BgSeriesState;
 
 #endif

@@ -249,6 +249,11 @@ int bg_store_put_series(BgStore *store, const BgStoreSeries *series)
         return store_put(store, &(BgRow){ .kind = BG_ROW_SERIES, .series = *series });
 }
 
+int bg_store_put_learned(BgStore *store, BgStr name, BgStr bytes)
+{
+        return store_put(store, &(BgRow){ .kind = BG_ROW_LEARNED, .learned = { name, bytes } });
+}
+
 size_t bg_store_group_size(const BgStore *store)
 {
         return store->open->n_rows;
@@ -343,6 +348,15 @@ int bg_store_read_series(BgStore *store, int (*each)(void *data, const BgStoreSe
         bg_store_wait(store);
         store->reading = true;
         int r = bg_store_db_read_series(store->db, each, data);
+        store->reading = false;
+        return r;
+}
+
+int bg_store_read_learned(BgStore *store, int (*each)(void *data, BgStr name, BgStr bytes), void *data)
+{
+        bg_store_wait(store);
+        store->reading = true;
+        int r = bg_store_db_read_learned(store->db, each, data);
         store->reading = false;
         return r;
 }

@@ -9,7 +9,8 @@
 #include "proto/proto.h"
 
 /*
- * What survives: the log of events, the cursors of the sources, the refused events, and the state of each series.
+ * What survives: the log of events, the cursors of the sources, the refused events, the state of each series, and what was
+ * learned across them.
  *
  * The log is the truth: the registry is rebuilt by applying it in order. Everything appended between two commits becomes
  * durable together or not at all: kill it at any time, and a whole number of groups is there, in order. A writer thread owns the
@@ -82,10 +83,23 @@ typedef struct BgStoreSeries {
         double dispersion;
         double objective;
         int fit_status;
+        double moved;
+        int64_t trained_at; /* us; as_of of the last training origin, 0 = none */
+        int64_t due;        /* us; when the forecast is to be renewed; 0 = at the next event */
+        bool contributed;   /* to the learned prior, with: */
+        double contribution[9]; /* theta, covariance */
+        int64_t added;      /* since the last revision */
+        int64_t removed;
+        int64_t late;
+        int64_t tallied;
+        int64_t flags;      /* what else happened since: the core's bits */
         BgStr issued; /* msgpack of the last BgForecast */
         BgStr extra;  /* msgpack or empty: state of the detector */
 } BgStoreSeries;
 int bg_store_read_series(BgStore *store, int (*each)(void *data, const BgStoreSeries *series), void *data);
+
+/** What was learned across series, in pieces by name, in bytewise order of the names. */
+int bg_store_read_learned(BgStore *store, int (*each)(void *data, BgStr name, BgStr bytes), void *data);
 
 /* ---- appending to the open group (copies; no I/O) -------------------------------------------------------------------------- */
 /* All return 0, -ENOMEM with the group as it was, or the error of a store that has failed (below). */
@@ -97,6 +111,8 @@ int bg_store_append_rejected(BgStore *store, BgStr source, int64_t seq, int64_t 
                              int64_t received_at);
 int bg_store_put_source(BgStore *store, const BgStoreSource *source);
 int bg_store_put_series(BgStore *store, const BgStoreSeries *series);
+/** Replaces what has this name; no bytes: takes it away. */
+int bg_store_put_learned(BgStore *store, BgStr name, BgStr bytes);
 
 size_t bg_store_group_size(const BgStore *store);     /* rows in the open group */
 size_t bg_store_groups_pending(const BgStore *store); /* handed over and not yet durable */

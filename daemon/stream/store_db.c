@@ -46,8 +46,12 @@ static const char *const statements[BG_SQL_N] = {
         [BG_SQL_SOURCE] = "INSERT INTO source(name, seq, watermark, batch_at) VALUES(?1, ?2, ?3, ?4)"
                           " ON CONFLICT(name) DO UPDATE SET seq = ?2, watermark = ?3, batch_at = ?4",
         [BG_SQL_SERIES] = "INSERT OR REPLACE INTO series(id, rev, fit_status, theta1, theta2, theta3, cov11, cov21, cov22, cov31,"
-                          " cov32, cov33, dispersion, objective, issued, extra)"
-                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                          " cov32, cov33, dispersion, objective, moved, trained_at, due, added, removed, late, tallied, flags,"
+                          " contribution, issued, extra)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
+                          " ?22, ?23, ?24, ?25)",
+        [BG_SQL_LEARNED] = "INSERT INTO learned(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
+        [BG_SQL_LEARNED_GONE] = "DELETE FROM learned WHERE name = ?1",
 };
 
 /* ---- errors -------------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ enum {
         BG_SQL_REJECTED_TRIM,
         BG_SQL_SOURCE,
         BG_SQL_SERIES,
+        BG_SQL_LEARNED,
+        BG_SQL_LEARNED_GONE,
         BG_SQL_N
 };
 
@@ -45,6 +47,7 @@ int bg_store_db_write(BgStoreDb *db, const BgGroup *first, const BgGroup *last);
 
 int bg_store_db_read_log(BgStoreDb *db, int (*each)(void *data, int64_t log, const BgEvent *event), void *data);
 int bg_store_db_read_sources(BgStoreDb *db, int (*each)(void *data, const BgStoreSource *source), void *data);
+int bg_store_db_read_learned(BgStoreDb *db, int (*each)(void *data, BgStr name, BgStr bytes), void *data);
 int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStoreSeries *series), void *data);
 
 /** Remember and translate the last failure of `db` while `doing` something: a negative errno. */

@@ -59,6 +59,11 @@ static size_t row_texts(BgRow *row, BgStr *texts[TEXTS_MAX], size_t *sizep)
                 texts[2] = &row->series.extra;
                 *sizep = sizeof(row->series);
                 return 3;
+        case BG_ROW_LEARNED:
+                texts[0] = &row->learned.name;
+                texts[1] = &row->learned.bytes;
+                *sizep = sizeof(row->learned);
+                return 2;
         case BG_ROW_EVENT:
                 break;
         }

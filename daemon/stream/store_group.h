@@ -19,7 +19,12 @@ typedef struct BgStoreRejected {
         BgReject reason;
 } BgStoreRejected;
 
-typedef enum BgRowKind { BG_ROW_EVENT, BG_ROW_REJECTED, BG_ROW_SOURCE, BG_ROW_SERIES } BgRowKind;
+typedef struct BgStoreLearned {
+        BgStr name;
+        BgStr bytes; /* none: the row goes */
+} BgStoreLearned;
+
+typedef enum BgRowKind { BG_ROW_EVENT, BG_ROW_REJECTED, BG_ROW_SOURCE, BG_ROW_SERIES, BG_ROW_LEARNED } BgRowKind;
 
 typedef struct BgRow {
         BgRowKind kind;
@@ -29,6 +34,7 @@ typedef struct BgRow {
                 BgStoreRejected rejected;
                 BgStoreSource source;
                 BgStoreSeries series;
+                BgStoreLearned learned;
         };
 } BgRow;
 

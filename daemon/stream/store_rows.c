@@ -160,9 +160,31 @@ static int write_series(BgStoreDb *db, const BgStoreSeries *series)
                 sqlite3_bind_double(stmt, 7 + i, series->spread[i]);
         sqlite3_bind_double(stmt, 13, series->dispersion);
         sqlite3_bind_double(stmt, 14, series->objective);
-        sqlite3_bind_blob64(stmt, 15, series->issued.data, series->issued.len, SQLITE_STATIC);
-        sqlite3_bind_blob64(stmt, 16, series->extra.data, series->extra.len, SQLITE_STATIC);
+        sqlite3_bind_double(stmt, 15, series->moved);
+        bind_number_or_null(stmt, 16, series->trained_at);
+        bind_number_or_null(stmt, 17, series->due);
+        sqlite3_bind_int64(stmt, 18, series->added);
+        sqlite3_bind_int64(stmt, 19, series->removed);
+        sqlite3_bind_int64(stmt, 20, series->late);
+        sqlite3_bind_int64(stmt, 21, series->tallied);
+        sqlite3_bind_int64(stmt, 22, series->flags);
+        if (series->contributed)
+                sqlite3_bind_blob(stmt, 23, series->contribution, sizeof(series->contribution), SQLITE_TRANSIENT);
+        else
+                sqlite3_bind_null(stmt, 23);
+        sqlite3_bind_blob64(stmt, 24, series->issued.data, series->issued.len, SQLITE_STATIC);
+        sqlite3_bind_blob64(stmt, 25, series->extra.data, series->extra.len, SQLITE_STATIC);
         return run(db, BG_SQL_SERIES);
+}
+
+static int write_learned(BgStoreDb *db, const BgStoreLearned *learned)
+{
+        int i = learned->bytes.len ? BG_SQL_LEARNED : BG_SQL_LEARNED_GONE;
+
+        bind_text(db->sql[i], 1, learned->name);
+        if (learned->bytes.len)
+                sqlite3_bind_blob64(db->sql[i], 2, learned->bytes.data, learned->bytes.len, SQLITE_STATIC);
+        return run(db, i);
 }
 
 static int write_group(BgStoreDb *db, const BgGroup *group, bool *rejectedp)
@@ -185,6 +207,9 @@ static int write_group(BgStoreDb *db, const BgGroup *group, bool *rejectedp)
                         break;
                 case BG_ROW_SERIES:
                         r = write_series(db, &row.series);
+                        break;
+                case BG_ROW_LEARNED:
+                        r = write_learned(db, &row.learned);
                         break;
                 }
         }
@@ -378,7 +403,8 @@ int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStore
 {
         static const char sql[] =
                 "SELECT id, rev, fit_status, theta1, theta2, theta3, cov11, cov21, cov22, cov31, cov32, cov33, dispersion,"
-                " objective, issued, extra FROM series ORDER BY id";
+                " objective, moved, trained_at, due, added, removed, late, tallied, flags, contribution, issued, extra"
+                " FROM series ORDER BY id";
         sqlite3_stmt *stmt;
         int r = 0, rc;
 
@@ -394,9 +420,21 @@ int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStore
                         .fit_status = sqlite3_column_int(stmt, 2),
                         .dispersion = column_double(stmt, 12),
                         .objective = column_double(stmt, 13),
-                        .issued = column_blob(stmt, 14),
-                        .extra = column_blob(stmt, 15),
+                        .moved = column_double(stmt, 14),
+                        .trained_at = sqlite3_column_int64(stmt, 15),
+                        .due = sqlite3_column_int64(stmt, 16),
+                        .added = sqlite3_column_int64(stmt, 17),
+                        .removed = sqlite3_column_int64(stmt, 18),
+                        .late = sqlite3_column_int64(stmt, 19),
+                        .tallied = sqlite3_column_int64(stmt, 20),
+                        .flags = sqlite3_column_int64(stmt, 21),
+                        .issued = column_blob(stmt, 23),
+                        .extra = column_blob(stmt, 24),
                 };
+                BgStr contribution = column_blob(stmt, 22);
+                series.contributed = contribution.len == sizeof(series.contribution);
+                if (series.contributed)
+                        memcpy(series.contribution, contribution.data, sizeof(series.contribution));
                 for (int i = 0; i < 3; i++)
                         series.theta[i] = column_double(stmt, 3 + i);
                 for (int i = 0; i < 6; i++)
@@ -406,6 +444,23 @@ int bg_store_db_read_series(BgStoreDb *db, int (*each)(void *data, const BgStore
                 else
                         r = each(data, &series);
         }
+        if (!r && rc != SQLITE_DONE)
+                r = bg_store_db_error(db, rc, sql);
+        sqlite3_finalize(stmt);
+        return r;
+}
+
+int bg_store_db_read_learned(BgStoreDb *db, int (*each)(void *data, BgStr name, BgStr bytes), void *data)
+{
+        static const char sql[] = "SELECT name, value FROM learned ORDER BY name";
+        sqlite3_stmt *stmt;
+        int r = 0, rc;
+
+        rc = sqlite3_prepare_v2(db->db, sql, -1, &stmt, NULL);
+        if (rc != SQLITE_OK)
+                return bg_store_db_error(db, rc, sql);
+        while (!r && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+                r = each(data, column_text(stmt, 0), column_blob(stmt, 1));
         if (!r && rc != SQLITE_DONE)
                 r = bg_store_db_error(db, rc, sql);
         sqlite3_finalize(stmt);

@@ -72,8 +72,23 @@
         "  cov11 REAL, cov21 REAL, cov22 REAL, cov31 REAL, cov32 REAL, cov33 REAL, -- their covariance\n" \
         "  dispersion REAL,\n" \
         "  objective  REAL,\n" \
+        "  moved      REAL,    -- how far the data moved the parameters from the prior, in prior sd\n" \
+        "  trained_at INTEGER, -- microseconds; as_of of the last forecast that is learned from; NULL = none\n" \
+        "  due        INTEGER, -- microseconds; when the forecast is to be renewed; NULL = at the next event\n" \
+        "  -- what happened since the last revision, and goes into the next one's `why`\n" \
+        "  added INTEGER NOT NULL DEFAULT 0, removed INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL DEFAULT 0,\n" \
+        "  tallied INTEGER NOT NULL DEFAULT 0,\n" \
+        "  flags INTEGER NOT NULL DEFAULT 0, -- 1 release changed, 2 renamed, 4 refreshed, 8 regime, 16 it waits for a refit\n" \
+        "  contribution BLOB, -- its part in the learned prior, to be taken back when it changes: theta and covariance, 9 doubles\n" \
         "  issued     BLOB, -- the last forecast as published, msgpack\n" \
         "  extra      BLOB  -- state of the surge detector, msgpack\n" \
+        ") STRICT;\n" \
+        "CREATE TABLE learned(\n" \
+        "  -- what was learned across series; numbers as this machine lays them out\n" \
+        "  -- core: where in the log the state was saved; learner: prior, weights, trackers, receipts;\n" \
+        "  -- pending/HORIZON/PIECE: forecasts that wait for their outcome\n" \
+        "  name  TEXT PRIMARY KEY NOT NULL,\n" \
+        "  value BLOB NOT NULL\n" \
         ") STRICT;\n" \
         "-- for people\n" \
         "CREATE VIEW event_text AS SELECT e.log, k.name AS kind, " BG_STORE_SQL_TIME("e.at") " AS at, m.name AS model,\n" \

@@ -217,6 +217,16 @@ static const BgStoreSeries series_out[] = {
           .dispersion = 5,
           .objective = -1e9,
           .fit_status = 2,
+          .moved = 0.75,
+          .trained_at = RECEIVED,
+          .due = RECEIVED + 1,
+          .contributed = true,
+          .contribution = { 1, 2, 3, -4, 1e-300, 6, 7, 8, 0.1 },
+          .added = UINT32_MAX,
+          .removed = 2,
+          .late = 3,
+          .tallied = INT64_MIN,
+          .flags = 15,
           .issued = { "\x00\xff msgpack\x00", 11 },
           .extra = { "x", 1 } },
         { .model = { "org/a", 5 },
@@ -246,9 +256,57 @@ static int expect_series(void *data, const BgStoreSeries *series)
         same_double(series->dispersion, e->dispersion);
         same_double(series->objective, e->objective);
         assert_int_equal(series->fit_status, e->fit_status);
+        same_double(series->moved, e->moved);
+        assert_int_equal(series->trained_at, e->trained_at);
+        assert_int_equal(series->due, e->due);
+        assert_int_equal(series->contributed, e->contributed);
+        for (int i = 0; i < 9; i++)
+                same_double(series->contribution[i], e->contribution[i]);
+        assert_int_equal(series->added, e->added);
+        assert_int_equal(series->removed, e->removed);
+        assert_int_equal(series->late, e->late);
+        assert_int_equal(series->tallied, e->tallied);
+        assert_int_equal(series->flags, e->flags);
         testing_assert_text(series->issued, e->issued);
         testing_assert_text(series->extra, e->extra);
         return 0;
+}
+
+static int expect_learned(void *data, BgStr name, BgStr bytes)
+{
+        static const char *const names[] = { "a", "b/01", "b/02" };
+        int *n = data;
+
+        assert_in_range(*n, 0, 2);
+        testing_assert_text(name, bg_str(names[*n]));
+        testing_assert_text(bytes, *n == 0 ? (BgStr){ "\x00z\x00", 3 } : BG_STR("new"));
+        ++*n;
+        return 0;
+}
+
+static void test_learned(void **state)
+{
+        char path[512];
+        int n = 0;
+
+        testing_path(state, "store.db", path);
+        BgStore *store = open_ok(path, NULL);
+        assert_int_equal(bg_store_read_learned(store, expect_learned, &n), 0);
+        assert_int_equal(n, 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("b/02"), BG_STR("new")), 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("b/01"), BG_STR("old")), 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("a"), (BgStr){ "\x00z\x00", 3 }), 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("gone"), BG_STR("x")), 0);
+        assert_int_equal(bg_store_commit(store, NULL, NULL), 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("b/01"), BG_STR("new")), 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("gone"), (BgStr){ NULL, 0 }), 0);
+        assert_int_equal(bg_store_put_learned(store, BG_STR("never was"), (BgStr){ NULL, 0 }), 0);
+        assert_int_equal(bg_store_close(store), 0);
+
+        store = open_ok(path, NULL);
+        assert_int_equal(bg_store_read_learned(store, expect_learned, &n), 0);
+        assert_int_equal(n, 3);
+        assert_int_equal(bg_store_close(store), 0);
 }
 
 static void test_state(void **state)
@@ -1001,6 +1059,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(test_round_trip),
                 TEST(test_state),
+                TEST(test_learned),
                 TEST(test_people_can_read),
                 TEST(test_dead_letters_are_bounded),
                 TEST(test_groups_are_reported_in_order),
