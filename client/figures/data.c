@@ -220,7 +220,8 @@ static int finish(BgFigureData *data)
         for (size_t i = 0; i < data->n; i++) {
                 BgFigureModel *model = &data->models[i];
 
-                qsort(model->points, model->n_points, sizeof(*model->points), by_time);
+                if (model->n_points)
+                        qsort(model->points, model->n_points, sizeof(*model->points), by_time);
                 if (!model->release && model->n_points)
                         model->release = model->points[0].from ? model->points[0].from : model->points[0].at;
                 for (size_t k = 0; k < model->n_points; k++) {
@@ -229,7 +230,8 @@ static int finish(BgFigureData *data)
                                 data->end = model->points[k].at;
                 }
         }
-        qsort(data->models, data->n, sizeof(*data->models), by_count);
+        if (data->n)
+                qsort(data->models, data->n, sizeof(*data->models), by_count);
         index_free(data->index); /* it told the old places */
         data->index = NULL;
         for (size_t i = 0; i < data->n; i++) {

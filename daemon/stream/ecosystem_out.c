@@ -16,6 +16,12 @@ enum { QUERY_MODELS_MAX = 10000, QUERY_EVERY_US = 1000000, LIST_LIMIT_DEFAULT = 
 
 /* ---- messages ------------------------------------------------------------------------------------------------------------------------ */
 
+/** A sum of counts, each at most 1e12, as the wire has it: below 2^63 for more models than there are ids. */
+static int64_t whole(double sum)
+{
+        return sum > 0 ? (int64_t)fmin(sum, 9e18) : 0;
+}
+
 static BgSpread *spread_message(const BgKeptSummary *summary, BgArena *arena)
 {
         BgSpread *spread = bg_arena_alloc(arena, 1, sizeof(*spread));
@@ -92,14 +98,14 @@ int bg_ecosystem_org_message(const BgCore *core, const BgEcosystemResult *result
         message->as_of = bg_second_to_us(result->as_of);
         message->models = org->models;
         message->with_children = org->with_children;
-        message->children = (int64_t)org->children;
+        message->children = whole(org->children);
         message->share = share_of(org, result);
-        message->new_30d = (int64_t)fmax(org->new_30d, 0);
+        message->new_30d = whole(org->new_30d);
         message->surges = org->surges;
         /* by now the model may have another name, or be part of another one */
         if (largest && largest->merged_into == BG_MODEL_NONE) {
                 message->largest = (BgStr){ largest->name, largest->name_len };
-                message->largest_count = (int64_t)org->largest_count;
+                message->largest_count = whole(org->largest_count);
         }
         message->ok = fits_message(&org->ok, arena);
         message->weak = fits_message(&org->weak, arena);
@@ -116,8 +122,8 @@ static BgOrgShare *shares_message(const BgEcosystemResult *result, const size_t 
                 const BgAggregate *org = &result->orgs[indices[i]];
 
                 shares[i] = (BgOrgShare){ .org = bg_intern_text(&result->names, org->org), .models = org->models,
-                                          .children = (int64_t)org->children, .share = share_of(org, result),
-                                          .new_30d = (int64_t)fmax(org->new_30d, 0) };
+                                          .children = whole(org->children), .share = share_of(org, result),
+                                          .new_30d = whole(org->new_30d) };
         }
         return shares;
 }
@@ -155,8 +161,8 @@ int bg_ecosystem_message(const BgCore *core, const BgEcosystemResult *result, co
         message->as_of = bg_second_to_us(result->as_of);
         message->models = sum->models;
         message->with_children = sum->with_children;
-        message->children = (int64_t)sum->children;
-        message->new_30d = (int64_t)fmax(sum->new_30d, 0);
+        message->children = whole(sum->children);
+        message->new_30d = whole(sum->new_30d);
         message->orgs = (int64_t)population->n_orgs;
         message->surges = sum->surges;
         message->n_80 = (int64_t)population->n_80;

@@ -474,6 +474,27 @@ static void test_last_values_by_topic(void **state)
         bg_core_free(core);
 }
 
+/** Counts as large as a tally may say add up to more than one series can have, and can be told. */
+static void test_sums_of_the_largest_counts(void **state)
+{
+        struct heard heard = { 0 };
+        BgCore *core = core_of(&heard);
+        BgArena arena = { 0 };
+        char name[32];
+
+        (void)state;
+        for (int i = 0; i < 5; i++) {
+                snprintf(name, sizeof(name), "alpha/m%d", i);
+                send(core, &(BgEvent){ .type = BG_EVENT_TALLY, .model = bg_str(name), .from = START, .to = START + DAY, .count = BG_COUNT_MAX });
+        }
+        aggregate(core, START + DAY, SIZE_MAX); /* the sink packs them: what is out of range ends the program */
+        assert_int_equal(heard.n_orgs, 1);
+        assert_int_equal(ask_org(core, &arena, "alpha", BG_RELATION_FINETUNE, START + 2 * DAY)->children, 5 * BG_COUNT_MAX);
+        bg_arena_deinit(&arena);
+        bg_buffer_deinit(&heard.bytes);
+        bg_core_free(core);
+}
+
 /** A job dropped at any step leaves nothing behind, and the next one is whole. */
 static void test_abandoned_at_any_step(void **state)
 {
@@ -512,6 +533,7 @@ int main(void)
                 cmocka_unit_test(test_steps_do_not_show),
                 cmocka_unit_test(test_organisations_add_up),
                 cmocka_unit_test(test_last_values_by_topic),
+                cmocka_unit_test(test_sums_of_the_largest_counts),
                 cmocka_unit_test(test_abandoned_at_any_step),
         };
 

@@ -13,8 +13,9 @@
  * how often the published intervals held, and how wide they were.
  *
  * Learning happens in steps of one day of the watermark. Within a step every forecast is issued with what was known at its
- * start; what the step teaches takes effect at the next. Each series gives one training origin a bin (30.4375 d): forecasts that
- * are renewed more often are not learned from more often.
+ * start; what the step teaches takes effect at the next. Each series gives one training origin a bin (30.4375 d), and for horizons
+ * of less than a bin one a day or week, as long as the horizon: forecasts that are renewed more often are not learned from more
+ * often, as their outcomes would overlap.
  */
 
 /** Receipts of one horizon and stratum: over all outcomes that fell due. */

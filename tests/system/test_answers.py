@@ -130,7 +130,7 @@ def test_receipts_add_up(asked):
     for receipt in receipts:
         assert receipt["n"] > 0 and 0 <= receipt["c50"] <= receipt["c80"] <= receipt["c90"] <= 1 and receipt["lwis"] >= 0
     week = sum(receipt["n"] for receipt in receipts if receipt["days"] == 7)
-    assert 10 <= week <= 14, "two models, an origin a month each"
+    assert 50 <= week <= 68, "two models, an origin a week each, and for all horizons once a month"
 
 
 def test_what_was_before_survives_a_restart(programs, tmp_path):
