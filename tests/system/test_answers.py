@@ -134,7 +134,7 @@ def test_receipts_add_up(asked):
 
 
 def test_what_was_before_survives_a_restart(programs, tmp_path):
-    daemon = Daemon(programs, tmp_path / "burgeond").start()
+    daemon = Daemon(programs, tmp_path / "burgeond", arguments=("--settle", "0s")).start()
     try:
         feed = daemon.feed()
         feed.submit(history(BASE, 30))
