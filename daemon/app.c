@@ -584,7 +584,8 @@ int bg_app_run(BgConfig *config, const BgConfigSource *source)
         assert(app->n_handles == 0);
         r = uv_loop_close(&app->loop);
         assert(r == 0); /* somebody forgot a handle */
-        zmq_ctx_term(app->zmq);
+        while (zmq_ctx_term(app->zmq) && zmq_errno() == EINTR)
+                ; /* a signal came in between: its threads are still there */
         exit_code = app->exit_code;
         bg_log(BG_LOG_NOTICE, "app.stopped", "stopped", bg_kv_int("exit_code", exit_code));
         bg_config_deinit(&app->config);

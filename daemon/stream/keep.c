@@ -140,7 +140,8 @@ int bg_core_checkpoint(BgCore *core)
                         series->state->unsaved = false;
         }
         /* what was not put stays on the list */
-        memmove(core->unsaved, core->unsaved + n, (core->n_unsaved - n) * sizeof(*core->unsaved));
+        if (core->n_unsaved > n)
+                memmove(core->unsaved, core->unsaved + n, (core->n_unsaved - n) * sizeof(*core->unsaved));
         core->n_unsaved -= n;
         if (!r)
                 r = save_shared(core);
